@@ -1,0 +1,206 @@
+"""JSON documents that people and machines hand around: strict reading, canonical text, atomic writing.
+
+Locks, requests and plans are all read through ``Fields``, so that each says in the same way which field is wrong.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+from registry_client.errors import DocumentError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_T = TypeVar("_T")
+_JSON_TYPES = {str: "a string", int: "a whole number", dict: "an object", list: "a list", bool: "true or false"}
+_REQUIRED: Any = object()
+
+
+class Fields:
+    """A JSON object that is being read, field by field, with the path of each for the messages."""
+
+    def __init__(self, value: object, source: str, path: str = "") -> None:
+        """Start to read an object.
+
+        Args:
+            value: What should be a JSON object.
+            source: The document's name.
+            path: The object's place in the document; empty for the document itself.
+
+        Raises:
+            DocumentError: The value is not an object.
+        """
+        self._source = source
+        self._path = path
+        if not isinstance(value, dict):
+            self.fail("", "must be an object")
+        self._rest: dict[str, Any] = dict(value)
+
+    def take(
+        self,
+        name: str,
+        kind: type[_T],
+        check: Callable[[Any], object] | None = None,
+        *,
+        default: _T = _REQUIRED,
+    ) -> _T:
+        """Take one field out.
+
+        Args:
+            name: The field's name.
+            kind: The Python type of its JSON type.
+            check: Raises a ``UsageError`` for a value that will not do.
+            default: What an absent field stands for; without it, the field must be there.
+
+        Returns:
+            The value.
+
+        Raises:
+            DocumentError: The field is missing, or its value is wrong.
+        """
+        if name not in self._rest:
+            if default is _REQUIRED:
+                self.fail(name, "is missing")
+            return default
+        value = self._rest.pop(name)
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            self.fail(name, f"must be {_JSON_TYPES[kind]}")
+        if check is not None:
+            self.check(name, value, check)
+        return value
+
+    def take_strings(self, name: str, check: Callable[[Any], object] | None = None) -> list[str]:
+        """Take out a field that is a list of strings."""
+        values = self.take(name, list)
+        for index, value in enumerate(values):
+            if not isinstance(value, str):
+                self.fail(f"{name}[{index}]", "must be a string")
+            if check is not None:
+                self.check(f"{name}[{index}]", value, check)
+        return values
+
+    def take_objects(self, name: str) -> list[Fields]:
+        """Take out a field that is a list of objects."""
+        values = self.take(name, list)
+        return [Fields(value, self._source, self._join(f"{name}[{index}]")) for index, value in enumerate(values)]
+
+    def take_named_objects(self, name: str) -> dict[str, Fields]:
+        """Take out a field that is an object of objects."""
+        values = self.take(name, dict)
+        return {key: Fields(value, self._source, self._join(f"{name}.{key}")) for key, value in values.items()}
+
+    def check(self, name: str, value: object, check: Callable[[Any], object]) -> None:
+        """Run a check, and give its complaint the field's path.
+
+        Raises:
+            DocumentError: The check raised a ``UsageError``.
+        """
+        if not isinstance(value, str):
+            self.fail(name, "must be a string")
+        try:
+            check(value)
+        except UsageError as error:
+            self.fail(name, str(error))
+
+    def nothing_else(self) -> None:
+        """Refuse fields that nobody took.
+
+        Raises:
+            DocumentError: There are some.
+        """
+        for name in sorted(self._rest):
+            self.fail(name, "is not a field of this version")
+
+    def fail(self, name: str, complaint: str) -> NoReturn:
+        """Raise a ``DocumentError`` that starts with the document and the field's path."""
+        path = self._join(name)
+        message = f"{self._source}: {path}: {complaint}" if path else f"{self._source}: {complaint}"
+        raise DocumentError(message)
+
+    def _join(self, name: str) -> str:
+        return ".".join(part for part in (self._path, name) if part)
+
+
+def load_json(text: str, source: str) -> object:
+    """Decode JSON, strictly: a key that stands twice in an object is an error.
+
+    Args:
+        text: The text.
+        source: The document's name, for messages.
+
+    Returns:
+        The value.
+
+    Raises:
+        DocumentError: It is not JSON, or a key is there twice.
+    """
+
+    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        value = dict(pairs)
+        if len(value) != len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            message = f'{source}: "{twice}" stands there twice'
+            raise DocumentError(message)
+        return value
+
+    try:
+        return json.loads(text, object_pairs_hook=unique)
+    except ValueError as error:
+        markers = ("<<<<<<<", "=======", ">>>>>>>")
+        if any(line.startswith(markers) for line in text.splitlines()):
+            message = f"{source}: has the marks of a merge conflict"
+        else:
+            message = f"{source}: not JSON: {error}"
+        raise DocumentError(message) from error
+    except RecursionError as error:
+        message = f"{source}: nested too deeply"
+        raise DocumentError(message) from error
+
+
+def canonical_json(value: object) -> str:
+    """The one text for a value: keys sorted, two spaces, a newline at the end."""
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace a file in one step, so that nobody ever sees half of it.
+
+    A symbolic link is followed; the file's permissions stay as they are.
+
+    Args:
+        path: The file; its directory must be there.
+        data: The new content.
+
+    Raises:
+        OSError: The file cannot be written; what was there before is still there.
+    """
+    path = Path(os.path.realpath(path))
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            mode = path.stat().st_mode & 0o777
+        except FileNotFoundError:
+            mode = 0o666 & ~_umask()
+        os.chmod(temporary, mode)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+
+
+def _umask() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask

@@ -1,0 +1,195 @@
+"""Every error that the package raises.
+
+    RegistryClientError
+    ├── UsageError                     the call or its input is wrong
+    │   ├── InvalidReferenceError      (also a ValueError)
+    │   ├── InvalidTagError            (also a ValueError)
+    │   └── DocumentError              a lock, request or plan that is not as its schema says
+    ├── StaleError                     out of date: a lock that does not cover what is declared
+    ├── UnrecognizedRegistryError      a host that does not speak the distribution API
+    ├── BadRegistryResponseError       an answer that breaks the specification
+    │   └── DigestMismatchError        bytes that are not those that were asked for
+    ├── RegistryError                  an HTTP error status, with what the registry said of it
+    ├── RegistryUnreachableError       no answer at all
+    └── LayoutError                    an OCI image layout on disk that cannot be read or written
+        └── LayoutLacksImageError      a layout without the tag or digest that was asked for
+
+Errors of other libraries never leave the package: they are wrapped, and kept as the cause.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+class RegistryClientError(Exception):
+    """The root of all errors of this package."""
+
+
+class UsageError(RegistryClientError):
+    """What the caller asked for can never work."""
+
+
+class InvalidReferenceError(UsageError, ValueError):
+    """A text that is not an image reference."""
+
+
+class InvalidTagError(UsageError, ValueError):
+    """A text that is not a tag."""
+
+
+class DocumentError(UsageError):
+    """A JSON document that breaks its schema; the message starts with the path of the field."""
+
+
+class StaleError(RegistryClientError):
+    """A lock file that does not cover what is declared."""
+
+
+class UnrecognizedRegistryError(RegistryClientError):
+    """A host that does not speak the OCI distribution API."""
+
+
+class BadRegistryResponseError(RegistryClientError):
+    """An answer that the distribution specification does not allow."""
+
+
+class DigestMismatchError(BadRegistryResponseError):
+    """Bytes whose digest is not the one that was asked for or promised."""
+
+
+class RegistryUnreachableError(RegistryClientError):
+    """A registry that gives no answer: no route, no name, a time limit that passed."""
+
+
+class LayoutError(RegistryClientError):
+    """An OCI image layout that cannot be read or written."""
+
+
+class LayoutLacksImageError(LayoutError):
+    """An OCI image layout without the tag or digest that was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class InnerError:
+    """One entry of an error answer (OCI distribution specification, "Error Codes").
+
+    Attributes:
+        code: The code, as ``MANIFEST_UNKNOWN``.
+        message: What the registry says for people; may be empty.
+        detail: Whatever else it gives, of any JSON type.
+    """
+
+    code: str
+    message: str = ""
+    detail: Any = None
+
+    def __str__(self) -> str:
+        """``CODE: message``, or the code alone."""
+        return f"{self.code}: {self.message}" if self.message else self.code
+
+
+class RegistryError(RegistryClientError):
+    """An HTTP error status from a registry.
+
+    Attributes:
+        status_code: The HTTP status.
+        raw_error: The start of the body, only where it is not a distribution error document.
+        errors: The entries of the error document.
+        request: ``METHOD URL``, the URL without its query.
+    """
+
+    def __init__(
+        self,
+        status_code: int,
+        raw_error: str = "",
+        errors: Sequence[InnerError] = (),
+        *,
+        request: str = "",
+    ) -> None:
+        """Build the error and its message from what the registry said."""
+        self.status_code = status_code
+        self.raw_error = raw_error
+        self.errors = tuple(errors)
+        self.request = request
+        said = "; ".join(map(str, self.errors)) or " ".join(raw_error.split())[:200]
+        message = f"HTTP {status_code}" + (f" - {said}" if said else "")
+        super().__init__(f"{message} ({request})" if request else message)
+
+    @classmethod
+    def from_body(cls, status_code: int, body: bytes, *, request: str = "") -> RegistryError:
+        """Read the body of an error answer, whatever it holds.
+
+        Args:
+            status_code: The HTTP status.
+            body: The body, or the start of it.
+            request: ``METHOD URL`` for the message.
+
+        Returns:
+            The error; ``raw_error`` is set if the body is not an error document.
+        """
+        try:
+            entries = json.loads(body)["errors"]
+            errors = [
+                InnerError(str(entry["code"]), str(entry.get("message") or ""), entry.get("detail"))
+                for entry in entries
+            ]
+        except (ValueError, LookupError, TypeError, AttributeError):
+            return cls(status_code, body.decode(errors="replace"), request=request)
+        return cls(status_code, "", errors, request=request)
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Walk an error and what it was raised from.
+
+    Args:
+        error: Where to start.
+
+    Yields:
+        The error itself, then its cause or context, and so on, each once.
+    """
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def is_manifest_unknown(error: BaseException | None) -> bool:
+    """Tell whether a registry said that it has no such manifest.
+
+    Args:
+        error: Any error, or None; one that wraps the registry's error counts too.
+
+    Returns:
+        True for a ``RegistryError`` with the code ``MANIFEST_UNKNOWN`` somewhere in the chain, or for
+        a bare 404 (the answer to HEAD has no body to say more).
+    """
+    return any(
+        isinstance(link, RegistryError)
+        and (
+            any(inner.code == "MANIFEST_UNKNOWN" for inner in link.errors)
+            or (link.status_code == 404 and not link.errors and not link.raw_error)
+        )
+        for link in causes(error)
+    )
+
+
+def is_not_found(error: BaseException | None) -> bool:
+    """Tell whether an image, or the whole repository, is simply not there.
+
+    Args:
+        error: Any error, or None.
+
+    Returns:
+        True for an HTTP 404 from a registry, and for an image that a layout lacks.
+    """
+    return any(
+        isinstance(link, LayoutLacksImageError) or (isinstance(link, RegistryError) and link.status_code == 404)
+        for link in causes(error)
+    )

@@ -1,0 +1,1 @@
+"""What the command line can do, free of printing, environment and exit codes."""

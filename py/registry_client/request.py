@@ -1,0 +1,138 @@
+"""What the Bazel rules ask for: the JSON that ``image_lock`` and ``image_retag`` write. Defined here only."""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from registry_client.documents import Fields, load_json
+from registry_client.errors import UsageError
+from registry_client.reference import ImageReference, parse_reference, validate_tag
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+_IMAGE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
+_RESERVED_NAMES = frozenset({"check", "update"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LockRequest:
+    """An ``image_lock`` target.
+
+    Attributes:
+        target: Its label.
+        images: Short name to what was declared, in the order of the names.
+        lockfile: The lock's path from the workspace's root; None if the target has none.
+    """
+
+    target: str
+    images: Mapping[str, ImageReference]
+    lockfile: str | None
+
+    @property
+    def update_command(self) -> str:
+        """The command that rewrites the lock."""
+        return f"bazel run {self.target}.update"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RetagRequest:
+    """An ``image_retag`` target.
+
+    Attributes:
+        target: Its label.
+        tags: The tags to set.
+    """
+
+    target: str
+    tags: Sequence[str]
+
+
+def read_lock_request(path: Path) -> LockRequest:
+    """Read what an ``image_lock`` declares.
+
+    Args:
+        path: The JSON file that the rule wrote.
+
+    Returns:
+        The request, its references parsed.
+
+    Raises:
+        UsageError: A name is no target name, or a reference is none; one line for each.
+    """
+    fields = _fields(path)
+    target = fields.take("target", str)
+    images = fields.take("images", dict)
+    lockfile = fields.take("lockfile", str, default="")
+    fields.nothing_else()
+    problems = _problems(
+        target,
+        "images",
+        [(f'image "{name}"', functools.partial(_check_image, name, text)) for name, text in sorted(images.items())],
+    )
+    if problems:
+        raise UsageError("\n".join(problems))
+    return LockRequest(
+        target=target,
+        images={name: parse_reference(text) for name, text in sorted(images.items())},
+        lockfile=lockfile or None,
+    )
+
+
+def read_retag_request(path: Path) -> RetagRequest:
+    """Read what an ``image_retag`` declares.
+
+    Args:
+        path: The JSON file that the rule wrote.
+
+    Returns:
+        The request.
+
+    Raises:
+        UsageError: A tag is none, or is there twice; one line for each.
+    """
+    fields = _fields(path)
+    target = fields.take("target", str)
+    tags = fields.take_strings("tags")
+    fields.nothing_else()
+    problems = _problems(target, "tags", [("", functools.partial(validate_tag, tag)) for tag in tags])
+    problems += [f'{target}: the tag "{tag}" is there twice; keep one in tags' for tag in _repeated(tags)]
+    if not tags:
+        problems.append(f"{target}: there is no tag to set; add one to tags")
+    if problems:
+        raise UsageError("\n".join(problems))
+    return RetagRequest(target=target, tags=tags)
+
+
+def _fields(path: Path) -> Fields:
+    return Fields(load_json(path.read_text(encoding="utf-8"), path.name), path.name)
+
+
+def _problems(target: str, attribute: str, checks: Sequence[tuple[str, Callable[[], object]]]) -> list[str]:
+    """Run all checks, and say which target and attribute each complaint is about."""
+    problems = []
+    for subject, check in checks:
+        try:
+            check()
+        except UsageError as error:
+            where = f"{target}: {subject}: " if subject else f"{target}: "
+            problems.append(f"{where}{error}; mend it in {attribute}")
+    return problems
+
+
+def _check_image(name: str, text: object) -> None:
+    if not _IMAGE_NAME.fullmatch(name):
+        message = 'not a target name: use letters, digits, "_", "-", "+" and "."'
+        raise UsageError(message)
+    if name in _RESERVED_NAMES:
+        message = f'the name is taken by the target that ends in ".{name}"; choose another'
+        raise UsageError(message)
+    parse_reference(str(text))
+
+
+def _repeated(values: Sequence[str]) -> list[str]:
+    return sorted({value for value in values if values.count(value) > 1})

@@ -1,0 +1,67 @@
+"""image_lock: images declared by tag, pinned by a lock file."""
+
+load("//registry_rules/private:lock_pins.bzl", "lock_pins")
+load("//registry_rules/private:lock_test.bzl", "lock_test")
+load("//registry_rules/private:lock_update.bzl", "lock_update")
+load("//registry_rules/private:pinned_image.bzl", "pinned_image")
+load("//registry_rules/private:reference.bzl", "split_reference")
+
+visibility("//registry_rules/...")
+
+_NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.+-"
+_TAKEN = ["check", "update"]
+
+def image_lock(*, name, images, lockfile = None, **kwargs):
+    """Declares images by tag, and pins them by a lock file.
+
+    It makes these targets:
+
+    * `NAME`: the lock and, in the output groups `digest` and `reference`, two files for each image. No network.
+    * `NAME.<image>`: one image, with `PinnedImageInfo`; its file holds `registry/repository@sha256:…`.
+    * `NAME.update`: `bazel run` it to resolve all images (or those named after `--`) and rewrite the lock file.
+    * `NAME_test`: fails if the lock file does not cover exactly what is declared.
+
+    Args:
+        name: The name of the lock.
+        images: dict of short name to reference: `{"redis": "redis:7.2"}`. A reference is what Docker takes
+            (`host:5000/a/b:tag`, also with `@sha256:…`), or `oci-layout:PATH[:TAG]` for a directory in the OCI image
+            layout, whose PATH is from the workspace's root.
+        lockfile: The lock file, a path in this package. It need not be there yet: `NAME.update` writes it. Without
+            it the images are resolved whenever the target is built.
+        **kwargs: What all rules take: `visibility`, `tags`, `testonly` and so on.
+    """
+    there = native.glob([lockfile], allow_empty = True) if lockfile else []
+    common = dict(
+        declared_by = name,
+        images = images,
+        lockfile = lockfile if there else None,
+        lockfile_path = _workspace_path(lockfile) if lockfile else "",
+    )
+    lock_pins(name = name, **(common | kwargs))
+    lock_update(name = name + ".update", **(common | kwargs))
+    if lockfile:
+        layouts = _layout_files(images)
+        lock_test(name = name + "_test", layouts = layouts, size = "small", **(common | kwargs))
+    for image in images:
+        if _is_target_name(image):
+            pinned_image(name = "{}.{}".format(name, image), image = image, lock = name, **kwargs)
+
+def _workspace_path(path):
+    return "/".join([part for part in [native.package_name(), path] if part])
+
+def _is_target_name(image):
+    # An image with a name that will not do gets no target; what is wrong with it, the tool says when NAME is built.
+    return image and image not in _TAKEN and not [c for c in image.elems() if c not in _NAME_CHARACTERS]
+
+def _layout_files(images):
+    """The indexes of those layouts that are in this package, for the test to look into."""
+    package = native.package_name() + "/" if native.package_name() else ""
+    directories = [
+        parts.repository.removeprefix(package)
+        for parts in [split_reference(reference) for reference in images.values()]
+        if parts.registry == "oci-layout" and parts.repository.startswith(package)
+    ]
+    return native.glob(
+        ["{}/{}".format(directory, file) for directory in directories for file in ["index.json", "oci-layout"]],
+        allow_empty = True,
+    )

@@ -1,0 +1,60 @@
+"""lock_pins: the build outputs of an image_lock, all of them written by one action."""
+
+load("//registry_rules/private:image_lock_info.bzl", "ImageLockInfo")
+load("//registry_rules/private:lock_request.bzl", "lock_request")
+load("//registry_rules/private:tool.bzl", "registry_tool")
+
+visibility("//registry_rules/...")
+
+# Without a lock file the tags are resolved when the build runs, and what that gave is nobody else's to reuse.
+_RESOLVING = {
+    "no-remote": "1",
+    "requires-network": "1",
+}
+
+def _lock_pins_impl(ctx):
+    names = sorted(ctx.attr.images)
+    digests = {name: ctx.actions.declare_file("{}/{}.digest".format(ctx.label.name, name)) for name in names}
+    references = {name: ctx.actions.declare_file("{}/{}.reference".format(ctx.label.name, name)) for name in names}
+    lock = ctx.actions.declare_file(ctx.label.name + ".lock.json")
+    request = lock_request.write(ctx)
+
+    arguments = ctx.actions.args()
+    arguments.add_all(["lock", "pins"])
+    arguments.add("--request", request)
+    if ctx.file.lockfile:
+        arguments.add("--lockfile", ctx.file.lockfile)
+    arguments.add("--output", lock)
+    arguments.add_all("--digests", digests.values())
+    arguments.add_all("--pinned", references.values())
+    arguments.use_param_file("@%s")
+    arguments.set_param_file_format("multiline")
+    ctx.actions.run(
+        arguments = [arguments],
+        executable = ctx.executable._registry,
+        execution_requirements = {} if ctx.attr.lockfile_path else _RESOLVING,
+        inputs = [request] + ctx.files.lockfile,
+        mnemonic = "ImageLock",
+        outputs = [lock] + digests.values() + references.values(),
+        progress_message = "Pinning the images of %{label}",
+    )
+    return [
+        DefaultInfo(files = depset([lock])),
+        ImageLockInfo(
+            digests = digests,
+            lock = lock,
+            references = references,
+            requested = ctx.attr.images,
+        ),
+        OutputGroupInfo(
+            digest = depset(digests.values()),
+            reference = depset(references.values()),
+        ),
+    ]
+
+lock_pins = rule(
+    implementation = _lock_pins_impl,
+    doc = "The lock, and for each image its digest and its pinned reference, as files.",
+    attrs = lock_request.attrs | registry_tool.attrs,
+    provides = [ImageLockInfo],
+)

@@ -1,0 +1,49 @@
+"""split_reference: the parts of an image reference that a provider shows at analysis time."""
+
+visibility([
+    "//registry_rules/...",
+    "//tests/starlark/...",
+])
+
+_DOCKER_HUB = "docker.io"
+_DOCKER_HUB_ALIASES = ["index.docker.io", "registry-1.docker.io"]
+_LAYOUT = "oci-layout"
+
+def split_reference(text):
+    """Cuts a reference into its parts, and fills in what people leave out.
+
+    It cuts and checks nothing: whether the text is a reference at all is for the tool to say, when it runs.
+
+    Args:
+        text: str, as a person writes it: `redis:7.2`, `host:5000/a/b@sha256:…`, `oci-layout:dir:tag`
+
+    Returns:
+        struct of the strings `registry`, `repository` and `tag`; the tag is empty for an image by digest alone
+    """
+    name, _, digest = text.partition("@")
+    if name.startswith(_LAYOUT + ":"):
+        path, tag = _split_tag(name.removeprefix(_LAYOUT + ":"))
+        return struct(registry = _LAYOUT, repository = path, tag = tag)
+    name, tag = _split_tag(name)
+    registry, repository = _split_host(name)
+    return struct(
+        registry = registry,
+        repository = repository,
+        tag = tag if tag or digest else "latest",
+    )
+
+def _split_tag(name):
+    before, colon, after = name.rpartition(":")
+    if not colon or "/" in after:
+        return name, ""
+    return before, after
+
+def _split_host(name):
+    first, slash, rest = name.partition("/")
+    is_host = slash and ("." in first or ":" in first or first == "localhost" or first != first.lower())
+    registry, repository = (first, rest) if is_host else (_DOCKER_HUB, name)
+    if registry in _DOCKER_HUB_ALIASES:
+        registry = _DOCKER_HUB
+    if registry == _DOCKER_HUB and "/" not in repository:
+        repository = "library/" + repository
+    return registry, repository

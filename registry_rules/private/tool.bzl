@@ -1,0 +1,61 @@
+"""registry_tool: how the rules run the registry client, in actions and as executables."""
+
+visibility("//registry_rules/...")
+
+def _write_request(ctx, request, name = None):
+    output = ctx.actions.declare_file((name or ctx.label.name) + ".request.json")
+    ctx.actions.write(output, json.encode_indent(request, indent = "  ") + "\n")
+    return output
+
+def _label(label):
+    """The label as a person of the root module types it."""
+    text = str(label)
+    return text.removeprefix("@@") if text.startswith("@@//") else text
+
+def _executable(ctx, arguments, files):
+    """Makes a target executable: the tool itself under the target's name, with arguments before the user's own.
+
+    No script stands in between; the arguments travel in an environment variable.
+
+    Args:
+        ctx: the rule's context; its `_registry` attribute is the tool
+        arguments: list of strings and of Files, which the tool finds in the runfiles
+        files: list of Files to find in the runfiles beside those
+
+    Returns:
+        struct of `file`, `runfiles` and `environment`, a `RunEnvironmentInfo`
+    """
+    output = ctx.actions.declare_file(ctx.label.name)
+    ctx.actions.symlink(
+        output = output,
+        target_file = ctx.executable._registry,
+        is_executable = True,
+    )
+    inputs = [argument for argument in arguments if type(argument) == "File"]
+    encoded = [
+        {"runfile": _runfiles_path(ctx, argument)} if type(argument) == "File" else argument
+        for argument in arguments
+    ]
+    return struct(
+        environment = RunEnvironmentInfo(environment = {"REGISTRY_RULES_ARGS": json.encode(encoded)}),
+        file = output,
+        runfiles = ctx.runfiles(inputs + files).merge(ctx.attr._registry[DefaultInfo].default_runfiles),
+    )
+
+def _runfiles_path(ctx, file):
+    if file.short_path.startswith("../"):
+        return file.short_path.removeprefix("../")
+    return ctx.workspace_name + "/" + file.short_path
+
+registry_tool = struct(
+    attrs = {
+        "_registry": attr.label(
+            cfg = "exec",
+            default = Label("//py:registry"),
+            executable = True,
+        ),
+    },
+    executable = _executable,
+    label = _label,
+    write_request = _write_request,
+)
