@@ -6,9 +6,13 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from registry_client import Descriptor, Image, ImageReference, LayoutStore, parse_reference
 from registry_client.manifest import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, digest_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 HOME = "oci-layout:examples/quickstart/registry"
 EMPTY_TAR = bytes(10240)
@@ -21,8 +25,8 @@ def main() -> int:
     store.put_image(app, make_index(store, app, ["amd64", "arm64"]))
     base = parse_reference(f"{HOME}/base:bookworm")
     store.put_image(base, make_image(store, base, "amd64"))
-    for _image in (app, base):
-        pass
+    for image in (app, base):
+        print(image, store.resolve(image).digest)
     return 0
 
 
@@ -46,9 +50,9 @@ def make_image(store: LayoutStore, reference: ImageReference, architecture: str)
     return as_image(reference, OCI_MANIFEST, content)
 
 
-def as_image(reference: ImageReference, media_type: str, content: dict[str, object]) -> Image:
+def as_image(reference: ImageReference, media_type: str, content: Mapping[str, object]) -> Image:
     """Encode a manifest or an index."""
-    data = encode({"schemaVersion": 2, "mediaType": media_type} | content)
+    data = encode({"schemaVersion": 2, "mediaType": media_type, **content})
     return Image(
         registry=reference.registry,
         repository=reference.repository,
