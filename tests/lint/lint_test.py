@@ -22,16 +22,12 @@ PYTHON = ["py", "examples", "tests", "tools/debian_bazel"]
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the source tree; the tools do not follow the links that runfiles are."""
-    runfiles = Path.cwd()
     copy = tmp_path_factory.mktemp("tree")
-    generated = {"external", "_solib_k8", "__init__.py"}
-    for source in runfiles.iterdir():
-        if source.name in generated:
-            continue
-        target = copy / source.name
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=_outputs)
-        else:
+    for source in sorted(Path.cwd().rglob("*")):
+        # Beside the sources, the runfiles hold what the build made of them.
+        if source.is_file() and "/bazel-out/" not in os.path.realpath(source):
+            target = copy / source.relative_to(Path.cwd())
+            target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
     return copy
 
@@ -99,9 +95,3 @@ def _ruff() -> str:
     assert package is not None
     homes = Path(str(package.origin)).parents
     return next(str(home / "bin/ruff") for home in homes if (home / "bin/ruff").exists())
-
-
-def _outputs(folder: str, names: list[str]) -> set[str]:
-    """What the build put among the sources: the runfiles hold that as well."""
-    made = {"__pycache__", "registry", "lint_test"}
-    return {name for name in names if name in made and (name != "registry" or Path(folder).name != "examples")}
