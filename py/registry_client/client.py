@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from typing import TYPE_CHECKING
 
 from registry_client.errors import BadRegistryResponseError, InvalidReferenceError, UnrecognizedRegistryError
@@ -16,7 +14,14 @@ from registry_client.manifest import (
     media_type_of,
     verify_digest,
 )
-from registry_client.reference import DOCKER_HUB, ImageReference, parse_reference, validate_digest, validate_tag
+from registry_client.reference import (
+    DOCKER_HUB,
+    ImageReference,
+    is_loopback,
+    parse_reference,
+    validate_digest,
+    validate_tag,
+)
 from registry_client.session import Answer, Session
 
 if TYPE_CHECKING:
@@ -26,7 +31,6 @@ if TYPE_CHECKING:
 
 _ACCEPT = ", ".join(MANIFEST_TYPES)
 _DOCKER_HUB_API = "registry-1.docker.io"
-_PORT = re.compile(r":[0-9]+$")
 
 
 class Client:
@@ -155,16 +159,8 @@ def _parsed(reference: ImageReference | str) -> ImageReference:
 
 def _manifest_url(reference: ImageReference) -> str:
     host = _DOCKER_HUB_API if reference.registry == DOCKER_HUB else reference.registry
-    scheme = "http" if _is_loopback(host) else "https"
+    scheme = "http" if is_loopback(host) else "https"
     return f"{scheme}://{host}/v2/{reference.repository}/manifests/{reference.digest or reference.tag}"
-
-
-def _is_loopback(host: str) -> bool:
-    name = _PORT.sub("", host).strip("[]")
-    try:
-        return name == "localhost" or ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 def _stated_digest(answer: Answer) -> str | None:

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass, replace
 
@@ -125,6 +126,22 @@ def validate_digest(digest: str) -> None:
     if match is None or length is None or len(match["hex"]) != length:
         message = f'"{digest}" is not a digest: "sha256:" and 64 lower-case hexadecimal digits'
         raise InvalidReferenceError(message)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this very machine.
+
+    Args:
+        host: A name or an address, with or without a port.
+
+    Returns:
+        True for ``localhost``, 127.0.0.0/8 and ``[::1]``.
+    """
+    name = re.sub(r":[0-9]+$", "", host).strip("[]")
+    try:
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def _parse_image(text: str) -> ImageReference:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections import defaultdict
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -10,16 +13,18 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
+from registry_client.auth import BearerAuth
 from registry_client.errors import BadRegistryResponseError, RegistryError, RegistryUnreachableError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from types import TracebackType
 
     from typing_extensions import Self
 
 USER_AGENT = "registry_rules/0.1.0"
 MAX_ERROR_SIZE = 8 * 1024
+MAX_TOKEN_SIZE = 128 * 1024
 _CHUNK_SIZE = 64 * 1024
 _RETRIED_STATUSES = (429, 502, 503, 504)
 
@@ -70,8 +75,11 @@ class Session:
             options: How to talk to registries.
         """
         self._options = options or SessionOptions()
-        self._session = requests.Session()
+        self._session = _CarefulSession()
         self._session.headers["User-Agent"] = USER_AGENT
+        self._session.auth = BearerAuth(self._get_token)
+        self._met: set[str] = set()
+        self._meeting: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         adapter = HTTPAdapter(
             pool_maxsize=self._options.connections,
             max_retries=Retry(
@@ -127,27 +135,62 @@ class Session:
             BadRegistryResponseError: The body is too large.
             RegistryUnreachableError: There is no answer.
         """
-        request = f"{method} {_without_query(url)}"
+        request = requests.Request(method, url, headers=dict(headers or {}), data=data)
+        with self._first_contact(url):
+            return self._exchange(request, limit)
+
+    @contextmanager
+    def _first_contact(self, url: str) -> Iterator[None]:
+        """Let the first request to a host go alone, so that all others know already what the host asks for."""
+        host = _authority(url)
+        with self._meeting[host]:
+            is_first = host not in self._met
+            if is_first:
+                try:
+                    yield
+                finally:
+                    self._met.add(host)
+        if not is_first:
+            yield
+
+    def _get_token(self, url: str) -> bytes:
+        return self._exchange(requests.Request("GET", url, auth=_no_auth), MAX_TOKEN_SIZE).body
+
+    def _exchange(self, request: requests.Request, limit: int) -> Answer:
+        url, name = str(request.url), f"{request.method} {_without_query(str(request.url))}"
+        timeout = (self._options.connect_timeout, self._options.read_timeout)
+        settings = self._session.merge_environment_settings(url, {}, stream=True, verify=None, cert=None)
         try:
-            with self._session.request(
-                method,
-                url,
-                headers=dict(headers or {}),
-                data=data,
-                stream=True,
-                timeout=(self._options.connect_timeout, self._options.read_timeout),
-            ) as response:
+            prepared = self._session.prepare_request(request)
+            with self._session.send(prepared, timeout=timeout, **settings) as response:
                 if response.status_code >= 400:
                     body = _read(response, MAX_ERROR_SIZE)[:MAX_ERROR_SIZE]
-                    raise RegistryError.from_body(response.status_code, body, request=request)
+                    raise RegistryError.from_body(response.status_code, body, request=name)
                 body = _read(response, limit)
         except requests.RequestException as error:
-            message = f"{_authority(url)} does not answer: {_reason(error)} ({request})"
+            message = f"{_authority(url)} does not answer: {_reason(error)} ({name})"
             raise RegistryUnreachableError(message) from error
         if len(body) > limit:
-            message = f"the answer is larger than {limit} bytes ({request})"
+            message = f"the answer is larger than {limit} bytes ({name})"
             raise BadRegistryResponseError(message)
-        return Answer(status=response.status_code, headers=response.headers, body=body, request=request)
+        return Answer(status=response.status_code, headers=response.headers, body=body, request=name)
+
+
+class _CarefulSession(requests.Session):
+    """A session that takes no authorization to another origin, and follows no redirect from https to http."""
+
+    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
+        """Take the authorization off a redirected request, unless it goes where it came from."""
+        old, new = urlsplit(str(response.request.url)), urlsplit(str(prepared_request.url))
+        if old.scheme == "https" and new.scheme != "https":
+            message = f"{old.netloc} redirects to {new.scheme}://{new.netloc}, which is not https"
+            raise BadRegistryResponseError(message)
+        if (old.scheme, old.netloc) != (new.scheme, new.netloc):
+            prepared_request.headers.pop("Authorization", None)
+
+
+def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
 
 
 def _read(response: requests.Response, limit: int) -> bytes:

@@ -61,7 +61,12 @@ def _layout_files(images):
         for parts in [split_reference(reference) for reference in images.values()]
         if parts.registry == "oci-layout" and parts.repository.startswith(package)
     ]
+    directories = [directory for directory in directories if _is_plain_path(directory)]
     return native.glob(
         ["{}/{}".format(directory, file) for directory in directories for file in ["index.json", "oci-layout"]],
         allow_empty = True,
     )
+
+def _is_plain_path(path):
+    # Anything else is no path of this package, and glob() fails on it.
+    return not [part for part in path.split("/") if part in ["", ".", ".."] or "*" in part or "?" in part]

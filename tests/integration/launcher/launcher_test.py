@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # All that the launcher may call on a machine that is not Debian. PATH has these and nothing else.
-_BASICS = "awk basename bash cat chmod cksum curl date dirname env find grep id mkdir mv readlink rm sed sha256sum sleep sort"
+_BASICS = (
+    "awk basename bash cat chmod cksum curl date dirname env find grep id mkdir mv readlink rm sed sha256sum sleep sort"
+)
 _MORE = "tail timeout touch tr uname wget"
 _DEBIAN = "cp dpkg-deb flock nproc realpath test xargs"
 
@@ -161,7 +163,9 @@ class Debian(Machine):
         self._build_package(root / "package")
         write_program(self.bin / "apt-get", _APT_GET.format(folder=root, deb=_DEB))
         write_program(root / "jvm/25/bin/java", _JAVA)
-        self.python = write_program(root / "python3", f'#!/bin/sh\n[ "$1" = -I ] || exec {sys.executable} "$@"\necho $0\n')
+        self.python = write_program(
+            root / "python3", f'#!/bin/sh\n[ "$1" = -I ] || exec {sys.executable} "$@"\necho $0\n'
+        )
         self.environment |= {
             "REGISTRY_RULES_JVM_DIR": str(root / "jvm"),
             "REGISTRY_RULES_PYTHON": str(self.python),
@@ -180,7 +184,9 @@ class Debian(Machine):
         write_program(root / "usr/libexec/any/bazel/daemonize", "")
         for folder in ("rules/python/python/extensions", "rules/python/python/runfiles", "tools/stardoc/stardoc"):
             (share / folder).mkdir(parents=True)
-        (share / "bazel_classpath_debian_depends.txt").write_text("/usr/share/java/a.jar\n/gone.jar\n", encoding="utf-8")
+        (share / "bazel_classpath_debian_depends.txt").write_text(
+            "/usr/share/java/a.jar\n/gone.jar\n", encoding="utf-8"
+        )
         (root / "usr/share/python-wheels").mkdir()
         (root / "usr/share/python-wheels/pip-1-py3-none-any.whl").touch()
         (root / "usr/share/java").mkdir()
@@ -385,7 +391,10 @@ class TestDebian:
     def test_is_installed_once(self, debian: Debian) -> None:
         code, out, err = debian.run("build", "//a b")
         bazelrc = debian.installation() / "bazelrc"
-        assert (code, out) == (0, f"debian 7.7.1 --nosystem_rc --bazelrc={bazelrc} build //a b".replace("debian", "debian", 1))
+        assert (code, out) == (
+            0,
+            f"debian 7.7.1 --nosystem_rc --bazelrc={bazelrc} build //a b".replace("debian", "debian", 1),
+        )
         assert_one_sentence(f"{err}.")
         assert debian.run("build")[2] == ""
         assert not list(debian.cache.glob("*.staging"))
@@ -442,7 +451,7 @@ class TestDebian:
         assert "getting Bazel" in debian.run("build")[2]
 
     def test_cache_below_tmp_is_refused(self, debian: Debian) -> None:
-        with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # noqa: S108
+        with tempfile.TemporaryDirectory(dir="/tmp") as folder:
             code, _, err = debian.run("build", XDG_CACHE_HOME=folder)
         assert code == 1
         assert_one_sentence(err)
@@ -461,7 +470,9 @@ class TestDebian:
 
     def test_packages_that_have_changed_are_an_error_without_traceback(self, debian: Debian) -> None:
         shutil.rmtree(debian.root / "package/usr/share/python-wheels")
-        subprocess.run(["dpkg-deb", "--build", debian.root / "package", debian.root / _DEB], check=True, capture_output=True)
+        subprocess.run(
+            ["dpkg-deb", "--build", debian.root / "package", debian.root / _DEB], check=True, capture_output=True
+        )
         code, _, err = debian.run("build")
         assert code == 1
         assert_one_sentence(err.splitlines()[-1])

@@ -1,0 +1,83 @@
+"""A registry that misbehaves on demand: what no real one does when it is told to."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Reply(NamedTuple):
+    """An answer, as it is sent.
+
+    Attributes:
+        status: The HTTP status.
+        headers: The headers; a Content-Length is added unless it is there.
+        body: The body; not sent in answer to HEAD.
+    """
+
+    status: int = 200
+    headers: dict[str, str] = {}  # noqa: RUF012 - nobody changes it
+    body: bytes = b""
+
+
+class FaultyRegistry:
+    """Answers with the replies that it was given, in order, the last one for ever.
+
+    Attributes:
+        address: Host and port.
+        seen: ``METHOD path`` of each request.
+        headers: All headers of all requests, as text.
+    """
+
+    def __init__(self, *replies: Reply) -> None:
+        """Give it its replies."""
+        self.address = ""
+        self.seen: list[str] = []
+        self.headers: list[str] = []
+        self._replies = list(replies)
+        self._lock = threading.Lock()
+
+    def next_reply(self, request: str) -> Reply:
+        """Note a request, and take the reply for it."""
+        with self._lock:
+            self.seen.append(request)
+            return self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
+
+
+@contextlib.contextmanager
+def serving(*replies: Reply) -> Iterator[FaultyRegistry]:
+    """Serve replies on a free loopback port."""
+    registry = FaultyRegistry(*replies)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            registry.headers.append(str(self.headers))
+            reply = registry.next_reply(f"{self.command} {self.path}")
+            self.send_response(reply.status)
+            for name, value in ({"Content-Length": str(len(reply.body))} | reply.headers).items():
+                self.send_header(name, value)
+            self.end_headers()
+            with contextlib.suppress(ConnectionError):
+                if self.command != "HEAD":
+                    self.wfile.write(reply.body)
+
+        do_GET = do_HEAD = do_PUT = answer  # noqa: N815 - the names that http.server calls
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        registry.address = f"127.0.0.1:{server.server_port}"
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield registry
+        finally:
+            server.shutdown()
