@@ -50,7 +50,7 @@ def test_python_is_formatted(tree: Path) -> None:
 @pytest.mark.parametrize("part", PYTHON)
 def test_types_are_strict(tree: Path, part: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tree)
-    monkeypatch.setenv("MYPYPATH", os.pathsep.join([str(tree / "py"), str(tree / "tests")]))
+    monkeypatch.setenv("MYPYPATH", os.pathsep.join(str(tree / folder) for folder in ["py", "tests", "tests/py"]))
     files = sorted(str(path) for path in (tree / part).rglob("*.py"))
     assert files
     output, errors, code = mypy.api.run(
