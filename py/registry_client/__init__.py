@@ -14,8 +14,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from registry_client.client import Client as Client
+    from registry_client.client import ClientOptions as ClientOptions
+    from registry_client.credentials import Credential as Credential
+    from registry_client.credentials import Keychain as Keychain
     from registry_client.errors import (
         BadRegistryResponseError as BadRegistryResponseError,
+    )
+    from registry_client.errors import (
+        CredentialError as CredentialError,
     )
     from registry_client.errors import (
         InnerError as InnerError,
@@ -32,6 +38,7 @@ if TYPE_CHECKING:
     from registry_client.errors import (
         is_manifest_unknown as is_manifest_unknown,
     )
+    from registry_client.keychains import default_keychain as default_keychain
     from registry_client.layout import LayoutStore as LayoutStore
     from registry_client.manifest import Descriptor as Descriptor
     from registry_client.manifest import Image as Image
@@ -44,22 +51,25 @@ if TYPE_CHECKING:
     from registry_client.reference import (
         validate_tag as validate_tag,
     )
-    from registry_client.session import Session as Session
-    from registry_client.session import SessionOptions as SessionOptions
+    from registry_client.transport import TransportOptions as TransportOptions
 
 _HOMES = {
     "BadRegistryResponseError": "errors",
     "Client": "client",
+    "ClientOptions": "client",
+    "Credential": "credentials",
+    "CredentialError": "errors",
     "Descriptor": "manifest",
     "Image": "manifest",
     "ImageReference": "reference",
     "InnerError": "errors",
+    "Keychain": "credentials",
     "LayoutStore": "layout",
     "RegistryClientError": "errors",
     "RegistryError": "errors",
-    "Session": "session",
-    "SessionOptions": "session",
+    "TransportOptions": "transport",
     "UnrecognizedRegistryError": "errors",
+    "default_keychain": "keychains",
     "is_manifest_unknown": "errors",
     "parse_reference": "reference",
     "validate_tag": "reference",

@@ -6,36 +6,45 @@ import argparse
 import json
 import os
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from registry_client.connection import add_connection_options, open_client
 from registry_client.documents import write_atomically
 from registry_client.errors import (
     DocumentError,
     RegistryClientError,
+    RegistryError,
     RegistryUnreachableError,
     StaleError,
     UsageError,
+    error_code,
     is_not_found,
 )
 from registry_client.layout import LayoutStore
 from registry_client.lockfile import Lockfile, read_lockfile
 from registry_client.operations import locking, pins, promotion
 from registry_client.operations.promotion import Outcome
-from registry_client.operations.stores import AnyStore, in_parallel
+from registry_client.operations.selection import resolve_platform
+from registry_client.operations.stores import AnyStore, silence
 from registry_client.plan import Edge, Plan, read_plan
+from registry_client.platforms import parse_platform
 from registry_client.reference import parse_reference, validate_tag
 from registry_client.request import LockRequest, read_lock_request, read_retag_request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from registry_client.manifest import Descriptor
+    from registry_client.reference import ImageReference
     from registry_client.store import ImageStore
 
 DONE, FAILED, USAGE, OUT_OF_DATE = range(4)
 """The exit codes."""
 
 _INTERRUPTED = 130
+_NOT_ALLOWED = frozenset({401, 403})
 _ARGUMENTS = "REGISTRY_RULES_ARGS"
 """Environment variable: what a Bazel rule puts before the user's own arguments, see ``_rule_arguments``."""
 
@@ -67,24 +76,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _resolve(options: argparse.Namespace) -> int:
     references = [parse_reference(text) for text in options.references]
-    store = _store()
-    store.prepare(references)
-    results = in_parallel(store.resolve, references)
-    failed = False
+    store = _store(options)
+    wanted = options.platform and parse_platform(options.platform)
+
+    def resolve(reference: ImageReference) -> Descriptor:
+        return resolve_platform(store, reference, wanted) if wanted else store.resolve(reference)
+
+    results = store.each(resolve, references)
     for reference, result in zip(references, results, strict=True):
         if isinstance(result, RegistryClientError):
-            failed = True
-            _complain(f"{reference}: {result}")
-        else:
+            _complain(f"{reference}: {_with_hint(result)}")
+        elif not options.json:
             print(reference.pinned(result.digest))
-    return FAILED if failed else DONE
+    if options.json:
+        print(json.dumps([_described(*pair) for pair in zip(references, results, strict=True)], indent=2))
+    return FAILED if any(isinstance(result, RegistryClientError) for result in results) else DONE
+
+
+def _described(reference: ImageReference, result: Descriptor | RegistryClientError) -> dict[str, object]:
+    """What ``resolve --json`` says of an image."""
+    if isinstance(result, RegistryClientError):
+        return {"reference": str(reference), "error": {"code": error_code(result), "message": str(result)}}
+    return {
+        "reference": str(reference),
+        "registry": reference.registry,
+        "repository": reference.repository,
+        "tag": reference.tag,
+        "digest": result.digest,
+        "mediaType": result.media_type,
+        "size": result.size,
+    }
 
 
 def _tag(options: argparse.Namespace) -> int:
     reference = parse_reference(options.reference)
     for tag in options.tags:
         validate_tag(tag)
-    store = _store()
+    store = _store(options)
     source = reference.pinned(store.resolve(reference).digest)
     edges = [Edge(source=source, destination=source.tagged(tag), target="registry tag") for tag in options.tags]
     return _carry_out(Plan(edges=edges), store, dry=False)
@@ -94,7 +122,7 @@ def _lock_update(options: argparse.Namespace) -> int:
     request = read_lock_request(options.request)
     path = _lock_path(request)
     old = _readable_lock(path, request, options.names)
-    update = locking.update_lock(request, old, options.names, _store())
+    update = locking.update_lock(request, old, options.names, _store(options))
     for change in update.changes:
         print(change.name, change.outcome, change.old or "-", change.new or "-")
         if change.error is not None:
@@ -113,7 +141,7 @@ def _lock_update(options: argparse.Namespace) -> int:
 def _lock_pins(options: argparse.Namespace) -> int:
     request = read_lock_request(options.request)
     if request.lockfile is None:
-        update = locking.update_lock(request, None, (), _store())
+        update = locking.update_lock(request, None, (), _store(options))
         for change in update.changes:
             if change.error is not None:
                 _complain(f'{request.target}: image "{change.name}" ({change.reference}): {_with_hint(change.error)}')
@@ -144,7 +172,7 @@ def _plan(options: argparse.Namespace) -> int:
 
 
 def _promote(options: argparse.Namespace) -> int:
-    return _carry_out(read_plan(options.plan), _store(), dry=options.dry_run)
+    return _carry_out(read_plan(options.plan), _store(options), dry=options.dry_run)
 
 
 def _carry_out(plan: Plan, store: AnyStore, *, dry: bool) -> int:
@@ -169,13 +197,21 @@ def _carry_out(plan: Plan, store: AnyStore, *, dry: bool) -> int:
     return DONE
 
 
-def _store() -> AnyStore:
+def _store(options: argparse.Namespace) -> AnyStore:
     def open_registries() -> ImageStore:
-        from registry_client.client import Client  # noqa: PLC0415 - its HTTP library is slow to import
+        return open_client(options, os.environ, lambda text: _tell(f"warning: {text}"))
 
-        return Client()
+    progress = _progress_bar if sys.stderr.isatty() else silence
+    return AnyStore(LayoutStore(_root()), open_registries, concurrency=options.concurrency, progress=progress)
 
-    return AnyStore(LayoutStore(_root()), open_registries)
+
+@contextmanager
+def _progress_bar(total: int) -> Iterator[Callable[[], object]]:
+    """Show on a terminal how far many things are; what takes no time is not worth it."""
+    from tqdm import tqdm  # noqa: PLC0415 - most runs have no terminal
+
+    with tqdm(total=total, unit=" images", delay=0.5, leave=False, file=sys.stderr) as bar:
+        yield bar.update
 
 
 def _root() -> Path:
@@ -222,6 +258,8 @@ def _with_hint(error: RegistryClientError) -> str:
         return f"{error}; check the name and the tag"
     if isinstance(error, RegistryUnreachableError):
         return f"{error}; check the registry's name and the network"
+    if isinstance(error, RegistryError) and error.status_code in _NOT_ALLOWED:
+        return f"{error}; log in with docker login, or name a credential that may do it by --docker-config"
     return str(error)
 
 
@@ -260,21 +298,27 @@ def _parser() -> argparse.ArgumentParser:
 
     resolve = _command(commands, "resolve", _resolve, "print the pinned reference of each image")
     resolve.add_argument("references", nargs="+", metavar="REF")
+    resolve.add_argument("--platform", metavar="OS/ARCH[/VARIANT]", help="the image of an index for this platform")
+    resolve.add_argument("--json", action="store_true", help="print a JSON list of all that is known")
+    add_connection_options(resolve)
 
     tag = _command(commands, "tag", _tag, "give an image more tags in its own repository")
     tag.add_argument("reference", metavar="REF")
     tag.add_argument("tags", nargs="+", metavar="TAG")
+    add_connection_options(tag)
 
     lock = commands.add_parser("lock", help="what image_lock runs").add_subparsers(required=True, metavar="ACTION")
     update = _command(lock, "update", _lock_update, "resolve what is declared, and rewrite the lock file")
     update.add_argument("--request", type=Path, required=True)
     update.add_argument("names", nargs="*", metavar="NAME", help="only these images")
+    add_connection_options(update)
     outputs = _command(lock, "pins", _lock_pins, "write the build outputs of a lock")
     outputs.add_argument("--request", type=Path, required=True)
     outputs.add_argument("--lockfile", type=Path)
     outputs.add_argument("--output", type=Path, required=True)
     outputs.add_argument("--digests", type=Path, nargs="*", default=())
     outputs.add_argument("--pinned", type=Path, nargs="*", default=())
+    add_connection_options(outputs)
     verify = _command(lock, "verify", _lock_verify, "fail if the lock does not cover exactly what is declared")
     verify.add_argument("--request", type=Path, required=True)
     verify.add_argument("--lockfile", type=Path)
@@ -287,6 +331,7 @@ def _parser() -> argparse.ArgumentParser:
     promote = _command(commands, "promote", _promote, "carry out a plan")
     promote.add_argument("--plan", type=Path, required=True)
     promote.add_argument("--dry-run", action="store_true", help="only look what would change; exit 3 if anything")
+    add_connection_options(promote)
     return parser
 
 

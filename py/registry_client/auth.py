@@ -1,139 +1,306 @@
-"""Tokens for whoever asks for one: anonymous Bearer authentication (distribution, "Token Authentication").
+"""Authentication as registries ask for it (distribution, "Token Authentication" and "OAuth 2.0 Token"; RFC 7617).
 
-Most public registries want a token even of those who have no account. Nothing secret is sent to get one.
+Nothing is sent before a registry has asked for it. What it asks for is remembered for each origin, and what is got for
+each scope, so that all threads share one handshake and one token.
 """
 
 from __future__ import annotations
 
+import base64
+import ipaddress
 import json
 import re
 import threading
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 from requests.auth import AuthBase
 
 from registry_client.challenge import Challenge, parse_challenges
-from registry_client.errors import BadRegistryResponseError
-from registry_client.reference import is_loopback
+from registry_client.credentials import Credential, Target
+from registry_client.errors import BadRegistryResponseError, RegistryClientError
+from registry_client.transport import display_url, origin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     import requests
 
+    from registry_client.credentials import Keychain
+
 _REPOSITORY = re.compile(r"/v2/(?P<repository>.+)/(?:manifests|blobs|tags|referrers)/")
 _READING = frozenset({"GET", "HEAD"})
-_DEFAULT_LIFETIME = 60
-_MARGIN = 10
-"""Seconds before its end from which on a token counts as expired."""
-_MAX_ERROR_SIZE = 8 * 1024
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+_CLIENT = "registry_rules"
+_DEFAULT_LIFETIME = 60.0
+_MARGIN = 10.0
+"""Seconds before its end from which on a token counts as expired; less for one that lives but shortly."""
+_FAILURE_LIFETIME = 5.0
+"""Seconds for which a token server that failed is not asked again for the same."""
+_MIN_SECRET = 4
+"""Characters; what is shorter would be found by chance in any text."""
 
 
 class Scope(NamedTuple):
-    """What a token is for."""
+    """What an authorization is for: actions on a repository of an origin."""
 
     origin: str
-    name: str
+    repository: str
+    actions: str
+
+    @property
+    def name(self) -> str:
+        """As a token server wants it (distribution, "Token Scope Documentation")."""
+        return f"repository:{self.repository}:{self.actions}" if self.repository else ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Token:
-    """A token; its ``repr`` does not show it."""
+class TokenRequest:
+    """What to ask a token server.
 
-    header: str = field(repr=False)
+    Attributes:
+        url: Where, with the query.
+        headers: The headers to send.
+        body: A form to send by POST; None for GET.
+    """
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Grant:
+    """The headers that open a scope; its ``repr`` does not show them."""
+
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    expires: float = float("inf")
+    """On the monotonic clock."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Failure:
+    """Why there is no grant for a scope: all who wait for it learn it from the one who tried."""
+
+    error: RegistryClientError
     expires: float
 
 
-class BearerAuth(AuthBase):
-    """Gets the tokens that registries ask for: one a scope, shared by all threads, renewed before it expires."""
+class RegistryAuth(AuthBase):
+    """Adds to each request what its registry asked for: a token, a password, or the headers of a credential helper."""
 
-    def __init__(self, get: Callable[[str], bytes]) -> None:
-        """Get nothing yet.
+    def __init__(
+        self,
+        keychain: Keychain | None,
+        get_token: Callable[[TokenRequest], bytes],
+        *,
+        may_be_http: Callable[[str], bool],
+        trusted_realms: frozenset[str] = frozenset(),
+    ) -> None:
+        """Ask nobody yet.
 
         Args:
-            get: Sends a GET request without any authorization, and returns the body.
+            keychain: Where credentials are; None to be nobody.
+            get_token: Sends a request to a token server, and returns the body.
+            may_be_http: Tells whether a host may be talked to without TLS.
+            trusted_realms: Hosts of token servers that get the credentials of whatever registry sends there.
         """
-        self._get = get
-        self._challenges: dict[str, Challenge] = {}
-        self._tokens: dict[Scope, _Token] = {}
+        self._keychain = keychain
+        self._get_token = get_token
+        self._may_be_http = may_be_http
+        self._trusted_realms = trusted_realms
+        self._challenges: dict[str, Sequence[Challenge]] = {}
+        self._stated: dict[Scope, str] = {}
+        self._grants: dict[Scope, _Grant | _Failure] = {}
         self._locks: defaultdict[Scope, threading.Lock] = defaultdict(threading.Lock)
+        self._secrets: set[str] = set()
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Add the token to a request to a registry that has asked for one before."""
+        """Add the authorization, if the registry has asked for one before."""
         scope = _scope(request)
-        challenge = self._challenges.get(scope.origin)
-        if challenge is not None:
-            request.headers["Authorization"] = self._token(scope, challenge).header
-        request.hooks["response"].append(self._answered)
+        if scope.origin in self._challenges:
+            request.headers.update(self._grant(scope, request).headers)
         return request
 
-    def _answered(self, response: requests.Response, **options: Any) -> requests.Response:  # noqa: ANN401 - as requests calls it
-        """Get a token for a request that was answered by 401, and send it once more."""
-        if response.status_code != 401:
-            return response
-        request = response.request
-        request.hooks["response"].remove(self._answered)
-        offered = parse_challenges(response.headers.get("WWW-Authenticate", ""))
-        challenge = next((each for each in offered if each.scheme == "bearer"), None)
-        if challenge is None:
-            return response
+    def refused(self, request: requests.PreparedRequest, header: str) -> bool:
+        """Learn from an answer with status 401.
+
+        Args:
+            request: What was answered, with the authorization that was not good enough.
+            header: The ``WWW-Authenticate`` header of the answer.
+
+        Returns:
+            Whether there is another authorization now, so that it is worth to try once more.
+        """
         scope = _scope(request)
-        self._challenges[scope.origin] = challenge
-        token = self._token(scope, challenge, refused=request.headers.get("Authorization"))
-        response.raw.read(_MAX_ERROR_SIZE)
-        response.close()
-        again = request.copy()
-        again.headers["Authorization"] = token.header
-        answer: requests.Response = response.connection.send(again, **options)
-        answer.history.append(response)
-        answer.request = again
-        return answer
+        challenges = [each for each in parse_challenges(header) if each.scheme in {"basic", "bearer"}]
+        # Bazel's credential helpers serve registries that ask for something else, or do not say for what
+        self._challenges[scope.origin] = challenges
+        for challenge in challenges:
+            if challenge.parameters.get("scope"):
+                self._stated[scope] = challenge.parameters["scope"]
+        grant = self._grant(scope, request, refused=True)
+        return any(request.headers.get(name) != value for name, value in grant.headers.items())
 
-    def _token(self, scope: Scope, challenge: Challenge, refused: str | None = None) -> _Token:
-        """The token for a scope; a new one if there is none, or the one there was refused or has expired."""
+    def redact(self, data: bytes) -> bytes:
+        """Blot out every secret that was ever sent, in what a server says."""
+        for secret in self._secrets:
+            data = data.replace(secret.encode(), b"...")
+        return data
+
+    def _grant(self, scope: Scope, request: requests.PreparedRequest, *, refused: bool = False) -> _Grant:
+        """The grant for a scope; a new one if there is none, or it has expired, or it is the one that was refused."""
         with self._locks[scope]:
-            token = self._tokens.get(scope)
-            if token is None or token.header == refused or token.expires <= time.monotonic():
-                token = self._fetch(scope, challenge)
-                self._tokens[scope] = token
-            return token
+            grant = self._grants.get(scope)
+            if isinstance(grant, _Grant) and refused:
+                used = all(request.headers.get(name) == value for name, value in grant.headers.items())
+                grant = None if used else grant
+            if grant is None or grant.expires <= time.monotonic():
+                grant = self._attempt(scope, request)
+                self._grants[scope] = grant
+        if isinstance(grant, _Failure):
+            raise grant.error
+        return grant
 
-    def _fetch(self, scope: Scope, challenge: Challenge) -> _Token:
+    def _attempt(self, scope: Scope, request: requests.PreparedRequest) -> _Grant | _Failure:
+        try:
+            return self._obtain(scope, display_url(str(request.url)))
+        except RegistryClientError as error:
+            return _Failure(error=error, expires=time.monotonic() + _FAILURE_LIFETIME)
+
+    def _obtain(self, scope: Scope, url: str) -> _Grant:
+        target = Target.at(urlsplit(scope.origin).netloc, scope.repository, url)
+        credential = self._keychain.find(target) if self._keychain else None
+        if credential is not None:
+            self._note_secrets(credential)
+            if credential.headers:
+                return _Grant(headers=credential.headers, expires=_monotonic(credential.expires))
+            if credential.registry_token:
+                return self._bearer(credential.registry_token, credential.expires)
+        for challenge in self._challenges[scope.origin]:
+            if challenge.scheme == "bearer":
+                return self._exchange_token(scope, challenge, credential)
+            if credential is not None and credential.username:
+                return _Grant(headers={"Authorization": _basic(credential)}, expires=_monotonic(credential.expires))
+        return _Grant()
+
+    def _exchange_token(self, scope: Scope, challenge: Challenge, credential: Credential | None) -> _Grant:
         realm = challenge.parameters.get("realm", "")
-        _check_realm(realm, scope.origin)
-        query = {"service": challenge.parameters.get("service", ""), "scope": scope.name}
-        separator = "&" if urlsplit(realm).query else "?"
-        body = self._get(realm + separator + urlencode({key: value for key, value in query.items() if value}))
+        self._check_realm(realm, scope.origin, credential)
+        query = {"service": challenge.parameters.get("service", ""), "scope": self._stated.get(scope, scope.name)}
+        body = self._get_token(_token_request(realm, query, credential))
         try:
             answer = json.loads(body)
-            value = answer.get("token") or answer["access_token"]
+            token = _TOKEN.fullmatch(answer.get("token") or answer["access_token"])
             lifetime = float(answer.get("expires_in") or _DEFAULT_LIFETIME)
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            message = f"{realm} did not answer with a token for {scope.origin}"
-            raise BadRegistryResponseError(message) from error
-        return _Token(header=f"Bearer {value}", expires=time.monotonic() + lifetime - _MARGIN)
+        except (ValueError, LookupError, TypeError, AttributeError):
+            token = None
+        if token is None:
+            message = f"{display_url(realm)} did not answer with a token for {scope.origin}"
+            raise BadRegistryResponseError(message)
+        return self._bearer(token[0], time.time() + lifetime)
+
+    def _bearer(self, token: str, expires: float | None) -> _Grant:
+        self._secrets.add(token)
+        return _Grant(headers={"Authorization": f"Bearer {token}"}, expires=_monotonic(expires))
+
+    def _note_secrets(self, credential: Credential) -> None:
+        found = {credential.password, credential.identity_token, credential.registry_token, _basic(credential)}
+        found |= set(credential.headers.values())
+        # the scheme in front of a secret is none
+        self._secrets |= {word for text in found for word in (text, text.partition(" ")[2]) if len(word) >= _MIN_SECRET}
+
+    def _check_realm(self, realm: str, registry: str, credential: Credential | None) -> None:
+        """Refuse to ask for a token where anybody may read along, or where a credential is none of their business.
+
+        Raises:
+            BadRegistryResponseError: The realm is not such as its registry may name.
+        """
+        url, home = urlsplit(realm), urlsplit(registry)
+        name = display_url(realm)
+        if url.scheme != "https" and not (
+            url.scheme == home.scheme == "http" and self._may_be_http(url.netloc.rpartition("@")[2])
+        ):
+            message = f'{registry} sends for a token to "{name}", which is not https'
+            raise BadRegistryResponseError(message)
+        host, registry_host = url.hostname or "", home.hostname or ""
+        if host in self._trusted_realms:
+            return
+        if _is_internal(host) and host != registry_host:
+            message = f'{registry} sends for a token to "{name}", an address that is not public'
+            raise BadRegistryResponseError(message)
+        if credential is not None and not _same_site(host, registry_host):
+            message = (
+                f'{registry} sends for a token to "{name}", which is not to see the credential of {credential.source}: '
+                f"if it is, add --trust-realm {host}"
+            )
+            raise BadRegistryResponseError(message)
+
+
+def _token_request(realm: str, query: Mapping[str, str], credential: Credential | None) -> TokenRequest:
+    query = {key: value for key, value in query.items() if value}
+    if credential is not None and credential.identity_token:
+        form = query | {
+            "grant_type": "refresh_token",
+            "client_id": _CLIENT,
+            "refresh_token": credential.identity_token,
+        }
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        return TokenRequest(url=realm, headers=headers, body=urlencode(form).encode())
+    headers = {"Authorization": _basic(credential)} if credential is not None and credential.username else {}
+    separator = "&" if urlsplit(realm).query else "?"
+    return TokenRequest(url=realm + separator + urlencode(query) if query else realm, headers=headers)
+
+
+def _basic(credential: Credential) -> str:
+    return "Basic " + base64.b64encode(f"{credential.username}:{credential.password}".encode()).decode()
+
+
+def _monotonic(expires: float | None) -> float:
+    """The monotonic time from which on something counts as expired; its end is in seconds since the epoch."""
+    if expires is None:
+        return float("inf")
+    lifetime = expires - time.time()
+    return time.monotonic() + lifetime - min(_MARGIN, lifetime / 5)
 
 
 def _scope(request: requests.PreparedRequest) -> Scope:
-    """What a token for a request has to allow (distribution, "Token Scope Documentation")."""
-    url = urlsplit(str(request.url))
-    match = _REPOSITORY.match(url.path)
+    url = str(request.url)
+    match = _REPOSITORY.match(urlsplit(url).path)
     actions = "pull" if request.method in _READING else "pull,push"
-    name = f"repository:{match['repository']}:{actions}" if match else ""
-    return Scope(f"{url.scheme}://{url.netloc}", name)
+    return Scope(origin(url), match["repository"] if match else "", actions)
 
 
-def _check_realm(realm: str, origin: str) -> None:
-    """Refuse to ask for a token where anybody could read along.
+def _same_site(host: str, registry: str) -> bool:
+    """Whether two hosts are one site: equal, or next to each other below a domain that is somebody's own.
 
-    Raises:
-        BadRegistryResponseError: The realm is neither https nor on this machine.
+    So ``auth.docker.io`` may have what is meant for ``registry-1.docker.io``, and ``gitlab.com`` for
+    ``registry.gitlab.com``; but no site below ``co.uk`` that for another.
     """
-    url = urlsplit(realm)
-    if url.scheme != "https" and not (url.scheme == "http" and is_loopback(url.netloc)):
-        message = f'{origin} sends for a token to "{realm}", which is not https'
-        raise BadRegistryResponseError(message)
+    if host == registry:
+        return True
+    if _address(host) or _address(registry):
+        return False
+    pairs = zip(reversed(host.split(".")), reversed(registry.split(".")), strict=False)
+    common: list[str] = []
+    for ours, theirs in pairs:
+        if ours != theirs:
+            break
+        common.append(ours)
+    is_public = len(common) == 2 and len(common[0]) == 2 and len(common[1]) <= 3
+    return len(common) >= 2 and not is_public
+
+
+def _is_internal(host: str) -> bool:
+    address = _address(host)
+    return address is not None and not address.is_global
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return None

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from registry_client.errors import BadRegistryResponseError, InvalidReferenceError, UnrecognizedRegistryError
+from registry_client.errors import (
+    BadRegistryResponseError,
+    InvalidReferenceError,
+    RegistryClientError,
+    RegistryError,
+    UnrecognizedRegistryError,
+)
 from registry_client.manifest import (
     MANIFEST_TYPES,
     MAX_MANIFEST_SIZE,
@@ -16,21 +24,45 @@ from registry_client.manifest import (
 )
 from registry_client.reference import (
     DOCKER_HUB,
+    DOCKER_HUB_API,
     ImageReference,
-    is_loopback,
     parse_reference,
     validate_digest,
     validate_tag,
 )
-from registry_client.session import Answer, Session
+from registry_client.session import Session
+from registry_client.transport import Answer, TransportOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
+    import requests
     from typing_extensions import Self
 
-_ACCEPT = ", ".join(MANIFEST_TYPES)
-_DOCKER_HUB_API = "registry-1.docker.io"
+    from registry_client.credentials import Keychain
+
+_T = TypeVar("_T")
+
+_ACCEPT = {"Accept": ", ".join(MANIFEST_TYPES)}
+_NOT_ASKED_AGAIN = frozenset({401, 404, 429})
+"""Statuses of an answer to HEAD that GET would not better."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClientOptions:
+    """How a client goes about its work.
+
+    Attributes:
+        transport: How to talk HTTP.
+        mirrors: Registry to hosts, in order, that may have its content too. They are asked for digests only, as
+            nothing else tells what is the same; tags are always the registry's own.
+        trusted_realms: Hosts of token servers that get the credentials of whatever registry sends there.
+    """
+
+    transport: TransportOptions = field(default_factory=TransportOptions)
+    mirrors: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    trusted_realms: frozenset[str] = frozenset()
 
 
 class Client:
@@ -39,13 +71,26 @@ class Client:
     One client serves any number of registries and threads.
     """
 
-    def __init__(self, *, session: Session | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        credentials: Keychain | None = None,
+        session: requests.Session | None = None,
+        options: ClientOptions | None = None,
+    ) -> None:
         """Open no connection yet.
 
         Args:
-            session: How to talk HTTP; the client closes it.
+            credentials: Where credentials are looked for; None to be nobody. See ``default_keychain``.
+            session: A session of requests whose adapters, proxies, certificates and headers are used; the caller
+                closes it. Its authentication and cookies are not used.
+            options: Limits, mirrors, and what else there is to choose.
         """
-        self._session = session or Session()
+        options = options or ClientOptions()
+        self._mirrors = options.mirrors
+        self._session = Session(
+            options.transport, keychain=credentials, http=session, trusted_realms=options.trusted_realms
+        )
 
     def __enter__(self) -> Self:
         """Return the client itself."""
@@ -76,9 +121,7 @@ class Client:
             BadRegistryResponseError: It says nonsense.
         """
         reference = _parsed(reference)
-        answer = self._session.send("HEAD", _manifest_url(reference), headers={"Accept": _ACCEPT}, limit=0)
-        descriptor = _descriptor_of(answer, reference)
-        return descriptor or self.get_image(reference).descriptor
+        return self._from_mirrors(self._head, reference) or self._head(self._origin(reference), reference)
 
     def get_image(self, reference: ImageReference | str) -> Image:
         """Get a manifest (distribution specification, "Pulling manifests").
@@ -96,18 +139,35 @@ class Client:
             BadRegistryResponseError: It says nonsense.
         """
         reference = _parsed(reference)
-        answer = self._session.send(
-            "GET", _manifest_url(reference), headers={"Accept": _ACCEPT}, limit=MAX_MANIFEST_SIZE
-        )
-        stated = reference.digest or _stated_digest(answer) or digest_of(answer.body)
-        verify_digest(answer.body, stated, str(reference))
-        return Image(
-            registry=reference.registry,
-            repository=reference.repository,
-            digest=stated,
-            media_type=media_type_of(answer.body, answer.headers.get("Content-Type", ""), str(reference)),
-            raw_manifest=answer.body,
-        )
+        if reference.digest is None and self._mirrors.get(reference.registry):
+            # only with a digest can a mirror be asked
+            reference = reference.pinned(self.resolve(reference).digest)
+        return self._from_mirrors(self._get, reference) or self._get(self._origin(reference), reference)
+
+    def get_blob(self, reference: ImageReference | str, descriptor: Descriptor) -> bytes:
+        """Get a small blob, as a configuration is one (distribution specification, "Pulling blobs").
+
+        Args:
+            reference: The repository that it is in.
+            descriptor: Its digest, and its size, which is also the most that is read.
+
+        Returns:
+            Its bytes, checked against the digest.
+
+        Raises:
+            RegistryError: The registry says no.
+            RegistryUnreachableError: It says nothing.
+            DigestMismatchError: The bytes have another digest.
+            BadRegistryResponseError: There are too many of them.
+        """
+        reference = _parsed(reference)
+        if descriptor.size > MAX_MANIFEST_SIZE:
+            message = f"{reference.pinned(descriptor.digest)} is said to have {descriptor.size} bytes: too many to keep"
+            raise BadRegistryResponseError(message)
+        path = f"/v2/{reference.repository}/blobs/{descriptor.digest}"
+        answer = self._session.send("GET", self._origin(reference).host, path, limit=descriptor.size)
+        verify_digest(answer.body, descriptor.digest, str(reference.pinned(descriptor.digest)))
+        return answer.body
 
     def put_image(self, reference: ImageReference | str, image: Image) -> None:
         """Put a manifest (distribution specification, "Pushing Manifests").
@@ -124,7 +184,7 @@ class Client:
         reference = _parsed(reference)
         answer = self._session.send(
             "PUT",
-            _manifest_url(reference),
+            *self._origin(reference),
             headers={"Content-Type": image.media_type},
             data=image.raw_manifest,
             limit=MAX_MANIFEST_SIZE,
@@ -148,6 +208,55 @@ class Client:
         validate_tag(tag)
         self.put_image(parse_reference(image.reference).tagged(tag), image)
 
+    def _from_mirrors(self, ask: Callable[[_Place, ImageReference], _T], reference: ImageReference) -> _T | None:
+        """Ask the mirrors of a registry for a digest; None if they are not to be asked, or none has it."""
+        if reference.digest is None:
+            return None
+        for mirror in self._mirrors.get(reference.registry, ()):
+            with suppress(RegistryClientError):
+                return ask(_Place.of(mirror, reference), reference)
+        return None
+
+    def _head(self, place: _Place, reference: ImageReference) -> Descriptor:
+        try:
+            answer = self._session.send("HEAD", *place, headers=_ACCEPT, limit=0)
+        except RegistryError as error:
+            if error.status_code in _NOT_ASKED_AGAIN or error.status_code >= 500:
+                raise
+            # some refuse HEAD, and no answer to it says why
+            return self._get(place, reference).descriptor
+        return _descriptor_of(answer, reference) or self._get(place, reference).descriptor
+
+    def _get(self, place: _Place, reference: ImageReference) -> Image:
+        answer = self._session.send("GET", *place, headers=_ACCEPT, limit=MAX_MANIFEST_SIZE)
+        stated = reference.digest or _stated_digest(answer) or digest_of(answer.body)
+        verify_digest(answer.body, stated, str(reference))
+        return Image(
+            registry=reference.registry,
+            repository=reference.repository,
+            digest=stated,
+            media_type=media_type_of(answer.body, answer.headers.get("Content-Type", ""), str(reference)),
+            raw_manifest=answer.body,
+        )
+
+    @staticmethod
+    def _origin(reference: ImageReference) -> _Place:
+        return _Place.of(DOCKER_HUB_API if reference.registry == DOCKER_HUB else reference.registry, reference)
+
+
+class _Place(NamedTuple):
+    """Where a manifest is asked for."""
+
+    host: str
+    path: str
+
+    @classmethod
+    def of(cls, location: str, reference: ImageReference) -> _Place:
+        """The place of a manifest on a host, or below a path of a host as some mirrors have it."""
+        host, slash, prefix = location.partition("/")
+        repository = f"{prefix.rstrip('/')}/{reference.repository}" if slash and prefix else reference.repository
+        return cls(host, f"/v2/{repository}/manifests/{reference.digest or reference.tag}")
+
 
 def _parsed(reference: ImageReference | str) -> ImageReference:
     reference = parse_reference(reference) if isinstance(reference, str) else reference
@@ -155,12 +264,6 @@ def _parsed(reference: ImageReference | str) -> ImageReference:
         message = f"{reference} is in a layout on disk, not on a registry"
         raise UnrecognizedRegistryError(message)
     return reference
-
-
-def _manifest_url(reference: ImageReference) -> str:
-    host = _DOCKER_HUB_API if reference.registry == DOCKER_HUB else reference.registry
-    scheme = "http" if is_loopback(host) else "https"
-    return f"{scheme}://{host}/v2/{reference.repository}/manifests/{reference.digest or reference.tag}"
 
 
 def _stated_digest(answer: Answer) -> str | None:

@@ -6,6 +6,8 @@
     │   ├── InvalidTagError            (also a ValueError)
     │   └── DocumentError              a lock, request or plan that is not as its schema says
     ├── StaleError                     out of date: a lock that does not cover what is declared
+    ├── CredentialError                a place for credentials that cannot be read
+    ├── PlatformError                  an image that is not there for a platform, or there several times
     ├── UnrecognizedRegistryError      a host that does not speak the distribution API
     ├── BadRegistryResponseError       an answer that breaks the specification
     │   └── DigestMismatchError        bytes that are not those that were asked for
@@ -20,6 +22,7 @@ Errors of other libraries never leave the package: they are wrapped, and kept as
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +52,14 @@ class DocumentError(UsageError):
 
 class StaleError(RegistryClientError):
     """A lock file that does not cover what is declared."""
+
+
+class CredentialError(RegistryClientError):
+    """A place for credentials that cannot be read, or a program that knows them and fails; holds no secret."""
+
+
+class PlatformError(RegistryClientError):
+    """An image that is not there for a platform, or there several times; the message lists the choices."""
 
 
 class UnrecognizedRegistryError(RegistryClientError):
@@ -102,6 +113,7 @@ class RegistryError(RegistryClientError):
         raw_error: The start of the body, only where it is not a distribution error document.
         errors: The entries of the error document.
         request: ``METHOD URL``, the URL without its query.
+        note: What the client has to say to it.
     """
 
     def __init__(
@@ -111,24 +123,28 @@ class RegistryError(RegistryClientError):
         errors: Sequence[InnerError] = (),
         *,
         request: str = "",
+        note: str = "",
     ) -> None:
         """Build the error and its message from what the registry said."""
         self.status_code = status_code
         self.raw_error = raw_error
         self.errors = tuple(errors)
         self.request = request
+        self.note = note
         said = "; ".join(map(str, self.errors)) or " ".join(raw_error.split())[:200]
         message = f"HTTP {status_code}" + (f" - {said}" if said else "")
-        super().__init__(f"{message} ({request})" if request else message)
+        message += f" ({request})" if request else ""
+        super().__init__(f"{message}; {note}" if note else message)
 
     @classmethod
-    def from_body(cls, status_code: int, body: bytes, *, request: str = "") -> RegistryError:
+    def from_body(cls, status_code: int, body: bytes, *, request: str = "", note: str = "") -> RegistryError:
         """Read the body of an error answer, whatever it holds.
 
         Args:
             status_code: The HTTP status.
             body: The body, or the start of it.
             request: ``METHOD URL`` for the message.
+            note: What the client has to say to it.
 
         Returns:
             The error; ``raw_error`` is set if the body is not an error document.
@@ -140,8 +156,8 @@ class RegistryError(RegistryClientError):
                 for entry in entries
             ]
         except (ValueError, LookupError, TypeError, AttributeError):
-            return cls(status_code, body.decode(errors="replace"), request=request)
-        return cls(status_code, "", errors, request=request)
+            return cls(status_code, body.decode(errors="replace"), request=request, note=note)
+        return cls(status_code, "", errors, request=request, note=note)
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -193,3 +209,19 @@ def is_not_found(error: BaseException | None) -> bool:
         isinstance(link, LayoutLacksImageError) or (isinstance(link, RegistryError) and link.status_code == 404)
         for link in causes(error)
     )
+
+
+def error_code(error: RegistryClientError) -> str:
+    """Name the kind of an error for programs.
+
+    Args:
+        error: Any error of this package.
+
+    Returns:
+        The registry's own code, as ``MANIFEST_UNKNOWN``; else ``HTTP_404`` and the like; else the kind of the error,
+        as ``REGISTRY_UNREACHABLE``.
+    """
+    if isinstance(error, RegistryError):
+        return error.errors[0].code if error.errors else f"HTTP_{error.status_code}"
+    words = re.findall("[A-Z][a-z]*", type(error).__name__.removesuffix("Error"))
+    return "_".join(words).upper()

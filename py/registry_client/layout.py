@@ -81,6 +81,25 @@ class LayoutStore:
             raw_manifest=data,
         )
 
+    def get_blob(self, reference: ImageReference | str, descriptor: Descriptor) -> bytes:
+        """Get a small blob.
+
+        Args:
+            reference: Any image of the layout.
+            descriptor: Its digest.
+
+        Returns:
+            Its bytes, checked against the digest.
+
+        Raises:
+            LayoutError: There is no such blob.
+            DigestMismatchError: The file has another content.
+        """
+        reference = _parsed(reference).pinned(descriptor.digest)
+        data = _read_blob(self._directory(reference), descriptor.digest, reference)
+        verify_digest(data, descriptor.digest, str(reference))
+        return data
+
     def descriptors(self, reference: ImageReference | str) -> list[Descriptor]:
         """All images that a layout lists, with a tag or without.
 

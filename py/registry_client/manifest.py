@@ -20,6 +20,10 @@ OCI_LAYER = "application/vnd.oci.image.layer.v1.tar"
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
+DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
+
+IMAGE_CONFIG_TYPES = frozenset({OCI_CONFIG, DOCKER_CONFIG})
+"""Configurations that say what an image runs on; what has another is an artifact."""
 INDEX_TYPES = frozenset({OCI_INDEX, DOCKER_LIST})
 IMAGE_TYPES = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
 MANIFEST_TYPES = (OCI_INDEX, DOCKER_LIST, OCI_MANIFEST, DOCKER_MANIFEST)
@@ -147,6 +151,18 @@ class Image:
             return ()
         document = parse_manifest(self.raw_manifest, self.reference)
         return tuple(Descriptor.from_json(child) for child in document.get("manifests") or ())
+
+    @property
+    def config(self) -> Descriptor | None:
+        """The configuration that a single manifest names; None for an index.
+
+        Raises:
+            BadRegistryResponseError: The manifest cannot be read.
+        """
+        if self.media_type in INDEX_TYPES:
+            return None
+        config = parse_manifest(self.raw_manifest, self.reference).get("config")
+        return Descriptor.from_json(config) if config else None
 
     @property
     def platforms(self) -> dict[str, str]:

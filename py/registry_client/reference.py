@@ -19,7 +19,9 @@ DOCKER_HUB = "docker.io"
 OCI_LAYOUT = "oci-layout"
 """The ``registry`` of an image in a layout on disk; no host can have this name."""
 
-_DOCKER_HUB_ALIASES = frozenset({"index.docker.io", "registry-1.docker.io"})
+DOCKER_HUB_API = "registry-1.docker.io"
+"""The host that is talked to for ``docker.io``."""
+DOCKER_HUB_ALIASES = frozenset({DOCKER_HUB, "index.docker.io", DOCKER_HUB_API})
 _MAX_REPOSITORY_LENGTH = 255
 _DIGEST_HEX_LENGTHS = {"sha256": 64, "sha512": 128}
 
@@ -190,7 +192,7 @@ def _split_host(name: str) -> tuple[str, str]:
     first, slash, rest = name.partition("/")
     is_host = slash and (any(c in first for c in ".:") or first == "localhost" or first != first.lower())
     registry, repository = (first, rest) if is_host else (DOCKER_HUB, name)
-    if registry in _DOCKER_HUB_ALIASES:
+    if registry in DOCKER_HUB_ALIASES:
         registry = DOCKER_HUB
     if registry == DOCKER_HUB and "/" not in repository:
         repository = f"library/{repository}"

@@ -1,4 +1,4 @@
-"""HTTP to registries: pooled connections, time limits, retries, and bodies of bounded size."""
+"""Requests to registries: the scheme to use, the authorization that is asked for, and error answers as errors."""
 
 from __future__ import annotations
 
@@ -7,112 +7,77 @@ from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-import requests
-from requests.adapters import HTTPAdapter
-from urllib3.util import Retry
+from requests.exceptions import SSLError
+from urllib3.exceptions import ProtocolError
 
-from registry_client.auth import BearerAuth
-from registry_client.errors import BadRegistryResponseError, RegistryError, RegistryUnreachableError
+from registry_client.auth import RegistryAuth, TokenRequest
+from registry_client.errors import RegistryError, RegistryUnreachableError
+from registry_client.transport import Answer, Transport, TransportOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from types import TracebackType
 
-    from typing_extensions import Self
+    import requests
 
-USER_AGENT = "registry_rules/0.1.0"
-MAX_ERROR_SIZE = 8 * 1024
+    from registry_client.credentials import Keychain
+
 MAX_TOKEN_SIZE = 128 * 1024
-_CHUNK_SIZE = 64 * 1024
-_RETRIED_STATUSES = (429, 502, 503, 504)
+"""Bytes of a token server's answer."""
+
+_BAD_REQUEST, _UNAUTHORIZED = 400, 401
+_REDIRECTION = 300
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
-    """An HTTP answer that was read to its end.
+class _Call:
+    """A request before it is known over what it goes and what authorization it needs."""
 
-    Attributes:
-        status: The HTTP status.
-        headers: The headers; names without regard to case.
-        body: The body, in full.
-        request: ``METHOD URL``, for messages.
-    """
-
-    status: int
+    method: str
+    host: str
+    path: str
     headers: Mapping[str, str]
-    body: bytes
-    request: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SessionOptions:
-    """How to talk to registries.
-
-    Attributes:
-        connect_timeout: Seconds to wait for a connection.
-        read_timeout: Seconds to wait for the next bytes.
-        retries: How often to try again after an answer that asks for it, or after a dropped connection.
-        backoff: Seconds before the second retry; doubled each time.
-        connections: How many connections to keep open to a host.
-    """
-
-    connect_timeout: float = 10
-    read_timeout: float = 60
-    retries: int = 4
-    backoff: float = 0.25
-    connections: int = 16
+    data: bytes | None
+    limit: int
 
 
 class Session:
-    """A ``requests.Session`` whose errors are ours and whose bodies have a limit."""
+    """Sends requests to registries, with whatever each of them asks for."""
 
-    def __init__(self, options: SessionOptions | None = None) -> None:
+    def __init__(
+        self,
+        options: TransportOptions | None = None,
+        *,
+        keychain: Keychain | None = None,
+        http: requests.Session | None = None,
+        trusted_realms: frozenset[str] = frozenset(),
+    ) -> None:
         """Open no connection yet.
 
         Args:
-            options: How to talk to registries.
+            options: How to talk HTTP.
+            keychain: Where credentials are; None to be nobody.
+            http: The session of requests to use; the caller closes it.
+            trusted_realms: Hosts of token servers that get the credentials of whatever registry sends there.
         """
-        self._options = options or SessionOptions()
-        self._session = _CarefulSession()
-        self._session.headers["User-Agent"] = USER_AGENT
-        self._session.auth = BearerAuth(self._get_token)
+        self._options = options or TransportOptions()
+        self._transport = Transport(self._options, http)
+        self._auth = RegistryAuth(
+            keychain, self._get_token, may_be_http=self._options.may_be_http, trusted_realms=trusted_realms
+        )
+        self._schemes: dict[str, str] = {}
         self._met: set[str] = set()
         self._meeting: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
-        adapter = HTTPAdapter(
-            pool_maxsize=self._options.connections,
-            max_retries=Retry(
-                total=self._options.retries,
-                backoff_factor=self._options.backoff,
-                backoff_jitter=self._options.backoff,
-                status_forcelist=_RETRIED_STATUSES,
-                allowed_methods=None,
-                raise_on_status=False,
-                redirect=0,
-            ),
-        )
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
-
-    def __enter__(self) -> Self:
-        """Return the session itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close all connections."""
-        self.close()
 
     def close(self) -> None:
         """Close all connections."""
-        self._session.close()
+        self._transport.close()
 
-    def send(
+    def send(  # noqa: PLR0913 - a request has that many parts
         self,
         method: str,
-        url: str,
+        host: str,
+        path: str,
         *,
         headers: Mapping[str, str] | None = None,
         data: bytes | None = None,
@@ -122,27 +87,30 @@ class Session:
 
         Args:
             method: The HTTP method.
-            url: Where to.
+            host: The registry, with an optional port.
+            path: What to ask for, from ``/v2/`` on.
             headers: Headers to add.
             data: The body.
             limit: The most bytes that the body of a good answer may have.
 
         Returns:
-            The answer, the status of which is below 400.
+            The answer, the status of which is below 300.
 
         Raises:
-            RegistryError: The status is 400 or more.
-            BadRegistryResponseError: The body is too large.
+            RegistryError: The status is 300 or more.
+            BadRegistryResponseError: The body is too large, or the answer leads where it must not.
             RegistryUnreachableError: There is no answer.
         """
-        request = requests.Request(method, url, headers=dict(headers or {}), data=data)
-        with self._first_contact(url):
-            return self._exchange(request, limit)
+        call = _Call(method=method, host=host, path=path, headers=headers or {}, data=data, limit=limit)
+        with self._first_contact(host):
+            return self._checked(self._answer(call))
 
     @contextmanager
-    def _first_contact(self, url: str) -> Iterator[None]:
+    def _first_contact(self, host: str) -> Iterator[None]:
         """Let the first request to a host go alone, so that all others know already what the host asks for."""
-        host = _authority(url)
+        if host in self._met:
+            yield
+            return
         with self._meeting[host]:
             is_first = host not in self._met
             if is_first:
@@ -153,75 +121,68 @@ class Session:
         if not is_first:
             yield
 
-    def _get_token(self, url: str) -> bytes:
-        return self._exchange(requests.Request("GET", url, auth=_no_auth), MAX_TOKEN_SIZE).body
+    def _answer(self, call: _Call) -> Answer:
+        """Send a request over what its host is known, or has to be made, to speak."""
+        scheme = self._schemes.get(call.host)
+        if scheme is None and not self._options.may_be_http(call.host):
+            scheme = "https"
+        return self._answer_over(scheme, call) if scheme else self._answer_over_either(call)
 
-    def _exchange(self, request: requests.Request, limit: int) -> Answer:
-        url, name = str(request.url), f"{request.method} {_without_query(str(request.url))}"
-        timeout = (self._options.connect_timeout, self._options.read_timeout)
-        settings = self._session.merge_environment_settings(url, {}, stream=True, verify=None, cert=None)
+    def _answer_over_either(self, call: _Call) -> Answer:
+        """Send the first request to a host that may be without TLS: so, or else with TLS."""
+        plain: Answer | RegistryUnreachableError
         try:
-            prepared = self._session.prepare_request(request)
-            with self._session.send(prepared, timeout=timeout, **settings) as response:
-                if response.status_code >= 400:
-                    body = _read(response, MAX_ERROR_SIZE)[:MAX_ERROR_SIZE]
-                    raise RegistryError.from_body(response.status_code, body, request=name)
-                body = _read(response, limit)
-        except requests.RequestException as error:
-            message = f"{_authority(url)} does not answer: {_reason(error)} ({name})"
-            raise RegistryUnreachableError(message) from error
-        if len(body) > limit:
-            message = f"the answer is larger than {limit} bytes ({name})"
-            raise BadRegistryResponseError(message)
-        return Answer(status=response.status_code, headers=response.headers, body=body, request=name)
+            plain = self._answer_over("http", call)
+        except RegistryUnreachableError as error:
+            plain = error
+        if _may_want_tls(plain):
+            try:
+                answer = self._answer_over("https", call)
+            except RegistryUnreachableError as error:
+                if _is_untrusted(error):
+                    raise
+            else:
+                self._schemes[call.host] = "https"
+                return answer
+        if isinstance(plain, RegistryUnreachableError):
+            raise plain
+        self._schemes[call.host] = "http"
+        return plain
+
+    def _answer_over(self, scheme: str, call: _Call) -> Answer:
+        """Send a request, and once more if the registry asks for an authorization, or for another one."""
+        answer, request = self._send(scheme, call)
+        challenge = answer.headers.get("WWW-Authenticate", "")
+        if answer.status == _UNAUTHORIZED and self._auth.refused(request, challenge):
+            answer, _ = self._send(scheme, call)
+        return answer
+
+    def _send(self, scheme: str, call: _Call) -> tuple[Answer, requests.PreparedRequest]:
+        request = self._transport.prepare(call.method, f"{scheme}://{call.host}{call.path}", call.headers, call.data)
+        return self._transport.exchange(self._auth(request), limit=call.limit), request
+
+    def _get_token(self, wanted: TokenRequest) -> bytes:
+        """Ask a token server, which must answer by itself: it is no place to be sent elsewhere from."""
+        method = "GET" if wanted.body is None else "POST"
+        request = self._transport.prepare(method, wanted.url, wanted.headers, wanted.body)
+        return self._checked(self._transport.exchange(request, limit=MAX_TOKEN_SIZE, redirects=0)).body
+
+    def _checked(self, answer: Answer) -> Answer:
+        """Raise what a registry says no with."""
+        if answer.status >= _REDIRECTION:
+            body = self._auth.redact(answer.body)
+            raise RegistryError.from_body(answer.status, body, request=answer.request, note=answer.note)
+        return answer
 
 
-class _CarefulSession(requests.Session):
-    """A session that takes no authorization to another origin, and follows no redirect from https to http."""
-
-    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
-        """Take the authorization off a redirected request, unless it goes where it came from."""
-        old, new = urlsplit(str(response.request.url)), urlsplit(str(prepared_request.url))
-        if old.scheme == "https" and new.scheme != "https":
-            message = f"{old.netloc} redirects to {new.scheme}://{new.netloc}, which is not https"
-            raise BadRegistryResponseError(message)
-        if (old.scheme, old.netloc) != (new.scheme, new.netloc):
-            prepared_request.headers.pop("Authorization", None)
+def _may_want_tls(plain: Answer | RegistryUnreachableError) -> bool:
+    """Whether the outcome of a request without TLS is what comes of one to a server that speaks nothing else."""
+    if isinstance(plain, Answer):
+        return plain.status == _BAD_REQUEST
+    reason = plain.__cause__.args[0] if plain.__cause__ is not None and plain.__cause__.args else None
+    return isinstance(reason, ProtocolError)
 
 
-def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request
-
-
-def _read(response: requests.Response, limit: int) -> bytes:
-    """Read a body, but stop soon after the limit."""
-    body = bytearray()
-    for chunk in response.iter_content(_CHUNK_SIZE):
-        body += chunk
-        if len(body) > limit:
-            break
-    return bytes(body)
-
-
-def _without_query(url: str) -> str:
-    return urlsplit(url)._replace(query="", fragment="").geturl()
-
-
-def _authority(url: str) -> str:
-    return urlsplit(url).netloc
-
-
-def _reason(error: BaseException) -> str:
-    """The innermost reason of a failed request, which says most in the fewest words."""
-    if isinstance(error, requests.ConnectTimeout):
-        return "no connection within the time limit"
-    if isinstance(error, requests.Timeout):
-        return "no bytes within the time limit"
-    cause: BaseException = error
-    while True:
-        inner = getattr(cause, "reason", None) or (cause.args[0] if cause.args else None)
-        if not isinstance(inner, BaseException):
-            break
-        cause = inner
-    text = str(cause)
-    return text.rpartition(": ")[2] or type(cause).__name__
+def _is_untrusted(error: RegistryUnreachableError) -> bool:
+    """Whether a host speaks TLS, but shows a certificate of unknown origin."""
+    return isinstance(error.__cause__, SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error.__cause__)

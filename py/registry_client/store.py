@@ -38,6 +38,20 @@ class ImageStore(Protocol):
             RegistryClientError: There is none, or its bytes have another digest.
         """
 
+    def get_blob(self, reference: ImageReference | str, descriptor: Descriptor) -> bytes:
+        """Get a small blob, checked against its digest.
+
+        Args:
+            reference: The repository that it is in.
+            descriptor: Its digest and its size in bytes.
+
+        Returns:
+            Its bytes.
+
+        Raises:
+            RegistryClientError: There is none, or its bytes have another digest.
+        """
+
     def put_image(self, reference: ImageReference | str, image: Image) -> None:
         """Put a manifest under a tag or a digest.
 

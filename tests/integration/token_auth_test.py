@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -58,6 +59,7 @@ def test_a_token_that_has_expired_is_renewed(registry: str, tokens: TokenServer)
     tokens.lifetime = 1
     with Client() as client:
         client.resolve(f"{registry}/team/app1:1")
+        time.sleep(1)
         client.resolve(f"{registry}/team/app1:2")
     assert tokens.requests == ["repository:team/app1:pull"] * 2
 

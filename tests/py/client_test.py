@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from faults import Reply, serving
-from registry_client import Client, Session, SessionOptions
+from registry_client import Client, ClientOptions, TransportOptions
 from registry_client.errors import (
     BadRegistryResponseError,
     DigestMismatchError,
@@ -31,8 +31,8 @@ UNKNOWN = b'{"errors": [{"code": "MANIFEST_UNKNOWN", "message": "manifest unknow
 @pytest.fixture
 def client() -> Iterator[Client]:
     """A client with little patience."""
-    options = SessionOptions(connect_timeout=2, read_timeout=2, retries=2, backoff=0.01)
-    with Client(session=Session(options)) as client:
+    options = TransportOptions(connect_timeout=2, read_timeout=2, retries=2, backoff=0.01)
+    with Client(options=ClientOptions(transport=options)) as client:
         yield client
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from registry_client.errors import RegistryClientError, StaleError, UsageError
 from registry_client.lockfile import LockedImage, Lockfile
 from registry_client.manifest import Descriptor
-from registry_client.operations.stores import in_parallel
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -80,8 +79,7 @@ def update_lock(request: LockRequest, old: Lockfile | None, names: Collection[st
     _check_names(request, names)
     pins: Mapping[str, LockedImage] = old.images if old else {}
     chosen = [name for name in request.images if not names or name in names]
-    store.prepare([request.images[name] for name in chosen])
-    results = in_parallel(lambda name: _resolve(request.images[name], pins.get(name), store), chosen)
+    results = store.each(lambda name: _resolve(request.images[name], pins.get(name), store), chosen)
     changes = []
     new = {name: pin for name, pin in pins.items() if names or name in request.images}
     for name, result in zip(chosen, results, strict=True):

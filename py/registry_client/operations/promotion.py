@@ -7,7 +7,6 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from registry_client.errors import RegistryClientError, is_not_found
-from registry_client.operations.stores import in_parallel
 from registry_client.plan import Edge, Plan
 
 if TYPE_CHECKING:
@@ -75,11 +74,10 @@ def preflight(plan: Plan, store: AnyStore) -> list[EdgeResult]:
     Returns:
         One result for each edge, in order: pending, unchanged or failed.
     """
-    store.prepare([edge.source for edge in plan.edges])
-    looks = in_parallel(lambda edge: _destination_digest(edge, store), plan.edges)
+    looks = store.each(lambda edge: _destination_digest(edge, store), plan.edges)
     results = [_looked_at(edge, look) for edge, look in zip(plan.edges, looks, strict=True)]
     sources = _sources(results)
-    found = dict(zip(sources, in_parallel(store.resolve, sources), strict=True))
+    found = dict(zip(sources, store.each(store.resolve, sources), strict=True))
 
     def with_source(result: EdgeResult) -> EdgeResult:
         error = found.get(result.edge.source) if result.outcome is Outcome.PENDING else None
@@ -101,7 +99,7 @@ def carry_out(results: Sequence[EdgeResult], store: AnyStore) -> list[EdgeResult
         One result for each edge, in order: tagged, unchanged or failed.
     """
     sources = _sources(results)
-    images = dict(zip(sources, in_parallel(store.get_image, sources), strict=True))
+    images = dict(zip(sources, store.each(store.get_image, sources), strict=True))
 
     def write(result: EdgeResult) -> EdgeResult:
         if result.outcome is not Outcome.PENDING:
@@ -114,7 +112,7 @@ def carry_out(results: Sequence[EdgeResult], store: AnyStore) -> list[EdgeResult
 
     return [
         result.failed(written) if isinstance(written, RegistryClientError) else written
-        for result, written in zip(results, in_parallel(write, results), strict=True)
+        for result, written in zip(results, store.each(write, results), strict=True)
     ]
 
 

@@ -1,0 +1,156 @@
+"""The options of the command line that say how to talk to registries."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from registry_client.errors import UsageError
+from registry_client.operations.stores import CONCURRENCY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from registry_client.client import Client
+
+
+def add_connection_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options to a command.
+
+    Args:
+        parser: The command's parser.
+    """
+    group = parser.add_argument_group("how to talk to registries")
+    group.add_argument("--docker-config", type=_existing, metavar="PATH", help="config.json, or the directory of it")
+    group.add_argument(
+        "--credential-helper",
+        action="append",
+        default=[],
+        metavar="[HOST=]PROGRAM",
+        help="a Bazel credential helper; HOST may start with *.",
+    )
+    group.add_argument(
+        "--trust-realm",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="a token server that may see the credentials of the registries that name it",
+    )
+    group.add_argument(
+        "--mirror",
+        action="append",
+        default=[],
+        type=_mirror,
+        metavar="REGISTRY=HOST",
+        help="where to get what is known by digest first",
+    )
+    group.add_argument(
+        "--insecure-registry", action="append", default=[], metavar="HOST[:PORT]", help="may be talked to without TLS"
+    )
+    group.add_argument("--ca-file", type=_existing, metavar="PEM", help="trust these authorities instead")
+    group.add_argument("--client-cert", type=_existing, metavar="PEM", help="the client's certificate")
+    group.add_argument("--client-key", type=_existing, metavar="PEM", help="its key, unless it is in the same file")
+    group.add_argument("--concurrency", type=_count, default=CONCURRENCY, metavar="N", help="requests at once")
+    group.add_argument("--max-requests-per-second", type=_positive, metavar="N", help="to one registry")
+    group.add_argument(
+        "--retries", type=_count_or_none, default=4, metavar="N", help="after an answer that asks for it"
+    )
+    group.add_argument("--max-retry-after", type=_positive, default=120.0, metavar="SECONDS")
+    group.add_argument("--timeout", type=_positive, default=60.0, metavar="SECONDS", help="to wait for the next bytes")
+
+
+def open_client(options: argparse.Namespace, environment: Mapping[str, str], report: Callable[[str], None]) -> Client:
+    """Make the client that the options ask for.
+
+    Args:
+        options: What was parsed.
+        environment: The environment variables.
+        report: Takes what is wrong with a place for credentials, as a sentence for people.
+
+    Returns:
+        The client.
+
+    Raises:
+        UsageError: Options contradict each other.
+    """
+    # the HTTP library is slow to import
+    from registry_client.client import Client, ClientOptions  # noqa: PLC0415
+    from registry_client.keychains import default_keychain  # noqa: PLC0415
+    from registry_client.transport import TransportOptions  # noqa: PLC0415
+
+    mirrors: dict[str, list[str]] = {}
+    for registry, mirror in options.mirror:
+        mirrors.setdefault(registry, []).append(mirror)
+    transport = TransportOptions(
+        read_timeout=options.timeout,
+        retries=options.retries,
+        max_retry_after=options.max_retry_after,
+        max_requests_per_second=options.max_requests_per_second,
+        connections=options.concurrency,
+        ca_file=str(options.ca_file) if options.ca_file else None,
+        client_certificate=_client_certificate(options.client_cert, options.client_key),
+        insecure_registries=frozenset(options.insecure_registry),
+    )
+    keychain = default_keychain(
+        environment,
+        docker_config=options.docker_config,
+        credential_helpers=options.credential_helper,
+        report=report,
+    )
+    return Client(
+        credentials=keychain,
+        options=ClientOptions(transport=transport, mirrors=mirrors, trusted_realms=frozenset(options.trust_realm)),
+    )
+
+
+def _client_certificate(certificate: Path | None, key: Path | None) -> str | tuple[str, str] | None:
+    if certificate is None:
+        if key is not None:
+            message = f"--client-key {key} is of no use without --client-cert"
+            raise UsageError(message)
+        return None
+    return (str(certificate), str(key)) if key else str(certificate)
+
+
+def _existing(text: str) -> Path:
+    path = Path(text).expanduser()
+    if not path.exists():
+        message = f'there is no file "{text}"'
+        raise argparse.ArgumentTypeError(message)
+    return path
+
+
+def _mirror(text: str) -> tuple[str, str]:
+    registry, _, mirror = text.partition("=")
+    if not registry or not mirror or "://" in text:
+        message = f'"{text}" is not REGISTRY=HOST, as docker.io=mirror.example.com'
+        raise argparse.ArgumentTypeError(message)
+    return registry, mirror
+
+
+def _positive(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        message = f'"{text}" is not a number above 0'
+        raise argparse.ArgumentTypeError(message)
+    return number
+
+
+def _count(text: str) -> int:
+    number = _count_or_none(text)
+    if not number:
+        message = f'"{text}" is not a number from 1 on'
+        raise argparse.ArgumentTypeError(message)
+    return number
+
+
+def _count_or_none(text: str) -> int:
+    if not text.isascii() or not text.isdecimal():
+        message = f'"{text}" is not a whole number'
+        raise argparse.ArgumentTypeError(message)
+    return int(text)

@@ -1,0 +1,67 @@
+"""From what a reference points to, down to the image for a platform."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from registry_client.errors import BadRegistryResponseError, PlatformError
+from registry_client.manifest import IMAGE_CONFIG_TYPES, Platform, parse_manifest
+from registry_client.platforms import fits, select
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from registry_client.manifest import Descriptor, Image
+    from registry_client.reference import ImageReference
+    from registry_client.store import ImageStore
+
+_MAX_DEPTH = 4
+"""How many indexes may be within each other."""
+
+
+def resolve_platform(store: ImageStore, reference: ImageReference, wanted: Platform) -> Descriptor:
+    """Resolve a reference to its image for a platform.
+
+    Args:
+        store: Where the image is.
+        reference: An index, an image for one platform, or an artifact, which is for all.
+        wanted: The platform.
+
+    Returns:
+        The descriptor of a manifest.
+
+    Raises:
+        PlatformError: There is none for the platform, or there are several.
+        RegistryClientError: The store gives no proper answer.
+    """
+    image = store.get_image(reference)
+    if image.descriptor.is_index:
+        return select(list(_images(store, reference, image, wanted, _MAX_DEPTH)), wanted, str(reference))
+    platform = _platform_of(store, reference, image)
+    if platform is not None and not fits(platform, wanted):
+        message = f"{reference}: {wanted} is not there; it is an image for {platform} only"
+        raise PlatformError(message)
+    return image.descriptor
+
+
+def _images(
+    store: ImageStore, reference: ImageReference, index: Image, wanted: Platform, depth: int
+) -> Iterator[Descriptor]:
+    """The images of an index, and of the indexes within it that may hold one for the platform."""
+    if not depth:
+        message = f"{reference} has more than {_MAX_DEPTH} indexes within each other"
+        raise BadRegistryResponseError(message)
+    for child in index.children:
+        if not child.is_index:
+            yield child
+        elif child.platform is None or fits(child.platform, wanted):
+            nested = store.get_image(reference.pinned(child.digest))
+            yield from _images(store, reference, nested, wanted, depth - 1)
+
+
+def _platform_of(store: ImageStore, reference: ImageReference, image: Image) -> Platform | None:
+    """The platform that an image's configuration names; None for an artifact."""
+    config = image.config
+    if config is None or config.media_type not in IMAGE_CONFIG_TYPES:
+        return None
+    return Platform.from_json(parse_manifest(store.get_blob(reference, config), image.reference))
