@@ -8,9 +8,9 @@ import os
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
-from registry_client.connection import add_connection_options, open_client
+from registry_client.connection import add_connection_options, check_connection_options, open_client
 from registry_client.documents import write_atomically
 from registry_client.errors import (
     DocumentError,
@@ -198,6 +198,8 @@ def _carry_out(plan: Plan, store: AnyStore, *, dry: bool) -> int:
 
 
 def _store(options: argparse.Namespace) -> AnyStore:
+    check_connection_options(options)
+
     def open_registries() -> ImageStore:
         return open_client(options, os.environ, lambda text: _tell(f"warning: {text}"))
 
@@ -287,8 +289,17 @@ def _decoded(item: str | dict[str, str]) -> str:
     return str(path)
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaint is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what is wrong with the call."""
+        complaint = f"{message}; see {self.prog} --help"
+        raise UsageError(complaint)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="registry",
         description="Resolves the tags of container images, locks them, and promotes images.",
         fromfile_prefix_chars="@",
@@ -336,7 +347,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    commands: argparse._SubParsersAction[_Parser],
     name: str,
     run: Callable[[argparse.Namespace], int],
     summary: str,

@@ -147,7 +147,7 @@ class RegistryAuth(AuthBase):
 
     def redact(self, data: bytes) -> bytes:
         """Blot out every secret that was ever sent, in what a server says."""
-        for secret in self._secrets:
+        for secret in sorted(self._secrets, key=len, reverse=True):  # one may be a part of another
             data = data.replace(secret.encode(), b"...")
         return data
 

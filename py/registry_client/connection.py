@@ -61,6 +61,20 @@ def add_connection_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--timeout", type=_positive, default=60.0, metavar="SECONDS", help="to wait for the next bytes")
 
 
+def check_connection_options(options: argparse.Namespace) -> None:
+    """Check what no option can tell by itself.
+
+    Args:
+        options: What was parsed.
+
+    Raises:
+        UsageError: Options contradict each other.
+    """
+    if options.client_key and not options.client_cert:
+        message = f"--client-key {options.client_key} is of no use without --client-cert"
+        raise UsageError(message)
+
+
 def open_client(options: argparse.Namespace, environment: Mapping[str, str], report: Callable[[str], None]) -> Client:
     """Make the client that the options ask for.
 
@@ -71,15 +85,13 @@ def open_client(options: argparse.Namespace, environment: Mapping[str, str], rep
 
     Returns:
         The client.
-
-    Raises:
-        UsageError: Options contradict each other.
     """
     # the HTTP library is slow to import
     from registry_client.client import Client, ClientOptions  # noqa: PLC0415
     from registry_client.keychains import default_keychain  # noqa: PLC0415
     from registry_client.transport import TransportOptions  # noqa: PLC0415
 
+    certificate = None if options.client_cert is None else str(options.client_cert)
     mirrors: dict[str, list[str]] = {}
     for registry, mirror in options.mirror:
         mirrors.setdefault(registry, []).append(mirror)
@@ -90,7 +102,9 @@ def open_client(options: argparse.Namespace, environment: Mapping[str, str], rep
         max_requests_per_second=options.max_requests_per_second,
         connections=options.concurrency,
         ca_file=str(options.ca_file) if options.ca_file else None,
-        client_certificate=_client_certificate(options.client_cert, options.client_key),
+        client_certificate=(certificate, str(options.client_key))
+        if certificate and options.client_key
+        else certificate,
         insecure_registries=frozenset(options.insecure_registry),
     )
     keychain = default_keychain(
@@ -103,15 +117,6 @@ def open_client(options: argparse.Namespace, environment: Mapping[str, str], rep
         credentials=keychain,
         options=ClientOptions(transport=transport, mirrors=mirrors, trusted_realms=frozenset(options.trust_realm)),
     )
-
-
-def _client_certificate(certificate: Path | None, key: Path | None) -> str | tuple[str, str] | None:
-    if certificate is None:
-        if key is not None:
-            message = f"--client-key {key} is of no use without --client-cert"
-            raise UsageError(message)
-        return None
-    return (str(certificate), str(key)) if key else str(certificate)
 
 
 def _existing(text: str) -> Path:

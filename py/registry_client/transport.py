@@ -6,6 +6,7 @@ Nothing in here knows what a registry is, or has a secret of its own.
 from __future__ import annotations
 
 import random
+import re
 import threading
 import time
 from collections import defaultdict
@@ -17,7 +18,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 from requests.utils import requote_uri
-from urllib3.exceptions import HTTPError, InvalidHeader, MaxRetryError
+from urllib3.exceptions import HTTPError, IncompleteRead, InvalidHeader, MaxRetryError, ReadTimeoutError
 from urllib3.util import Retry
 
 from registry_client.errors import BadRegistryResponseError, RegistryUnreachableError
@@ -40,6 +41,7 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _REDIRECTS_WITH_BODY = frozenset({307, 308})
 _HARMLESS_HEADERS = frozenset({"accept", "range", "user-agent"})
 """What another origin may see of a request that is redirected to it."""
+_ERRNO = re.compile(r"\[Errno -?[0-9]+\] ")
 _GIVEN_UP_AT_ONCE = (
     requests.exceptions.SSLError,
     requests.exceptions.InvalidURL,
@@ -139,14 +141,8 @@ class Transport:
     def prepare(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
     ) -> requests.PreparedRequest:
-        """Make a request of parts that need no more escaping. Requests' own way takes longer than the network."""
-        request = requests.PreparedRequest()
-        request.method, request.url, request.body = method, url, body
-        request.headers = CaseInsensitiveDict(self._headers)
-        request.headers.update(headers)
-        if body is not None:
-            request.headers["Content-Length"] = str(len(body))
-        return request
+        """Make a request, with the headers that all have, of parts that need no more escaping."""
+        return _prepared(method, url, {**self._headers, **headers}, body)
 
     def exchange(self, request: requests.PreparedRequest, *, limit: int, redirects: int = _MAX_REDIRECTS) -> Answer:
         """Send a request, again if need be, and read the answer to its end.
@@ -253,7 +249,7 @@ class Transport:
         same = origin(old) == origin(new)
         headers = {name: text for name, text in request.headers.items() if same or name.lower() in _HARMLESS_HEADERS}
         body = request.body if isinstance(request.body, bytes) else None
-        return self.prepare(str(request.method), new, headers, body)
+        return _prepared(str(request.method), new, headers, body)
 
 
 class _Pace:
@@ -305,6 +301,16 @@ def display_url(url: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
+def _prepared(method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> requests.PreparedRequest:
+    # requests' own way takes longer than the network
+    request = requests.PreparedRequest()
+    request.method, request.url, request.body = method, url, body
+    request.headers = CaseInsensitiveDict(headers)
+    if body is not None:
+        request.headers["Content-Length"] = str(len(body))
+    return request
+
+
 def _new_session(options: TransportOptions) -> requests.Session:
     http = requests.Session()
     # all tries are counted in one place, which is above the adapter
@@ -318,15 +324,21 @@ def _read(response: requests.Response, limit: int, deadline: float) -> bytes:
     """Read a body, but stop soon after the limit.
 
     Raises:
-        requests.ReadTimeout: It takes too long as a whole.
+        requests.RequestException: It breaks off, or takes too long, all together or between two bytes.
     """
     body = bytearray()
-    for chunk in response.iter_content(_CHUNK_SIZE):
-        body += chunk
-        if len(body) > limit:
-            break
-        if time.monotonic() > deadline:
-            raise requests.ReadTimeout
+    try:
+        # as much as there is each time: requests would wait for a whole chunk, however long that takes
+        while chunk := response.raw.read1(_CHUNK_SIZE, decode_content=True):
+            body += chunk
+            if len(body) > limit:
+                break
+            if time.monotonic() > deadline:
+                raise requests.ReadTimeout
+    except ReadTimeoutError as error:
+        raise requests.ReadTimeout(error) from error
+    except HTTPError as error:
+        raise requests.exceptions.ChunkedEncodingError(error) from error
     return bytes(body)
 
 
@@ -351,11 +363,16 @@ def _reason(error: BaseException) -> str:
         return "no connection within the time limit"
     if isinstance(error, requests.Timeout):
         return "not all bytes came within the time limit"
-    cause: BaseException = error
-    while True:
-        inner = getattr(cause, "reason", None) or (cause.args[0] if cause.args else None)
-        if not isinstance(inner, BaseException):
-            break
-        cause = inner
-    text = str(cause)
-    return text.rpartition(": ")[2] or type(cause).__name__
+    cause: BaseException | None = error
+    while cause is not None:
+        error, cause = cause, _inner(cause)
+    if isinstance(error, IncompleteRead):
+        return f"the connection broke after {error.partial} bytes, {error.expected} before the end"
+    text = str(error.strerror if isinstance(error, OSError) and error.strerror else error)
+    return _ERRNO.sub("", text.rpartition(": ")[2]) or type(error).__name__
+
+
+def _inner(error: BaseException) -> BaseException | None:
+    """What an error was made of."""
+    inner = [getattr(error, "reason", None), *error.args]
+    return next((each for each in inner if isinstance(each, BaseException)), None)

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 class Reply(NamedTuple):
@@ -28,29 +28,36 @@ class Reply(NamedTuple):
 class FaultyRegistry:
     """Answers with the replies that it was given, in order, the last one for ever.
 
+    A reply may be a function, which gets the request's headers.
+
     Attributes:
         address: Host and port.
         seen: ``METHOD path`` of each request.
-        headers: All headers of all requests, as text.
+        headers: The headers of each request, as text.
+        bodies: The body of each request.
     """
 
-    def __init__(self, *replies: Reply) -> None:
+    def __init__(self, *replies: Reply | Callable[[str], Reply]) -> None:
         """Give it its replies."""
         self.address = ""
         self.seen: list[str] = []
         self.headers: list[str] = []
+        self.bodies: list[bytes] = []
         self._replies = list(replies)
         self._lock = threading.Lock()
 
-    def next_reply(self, request: str) -> Reply:
+    def next_reply(self, request: str, headers: str, body: bytes) -> Reply:
         """Note a request, and take the reply for it."""
         with self._lock:
             self.seen.append(request)
-            return self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
+            self.headers.append(headers)
+            self.bodies.append(body)
+            reply = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
+        return reply if isinstance(reply, Reply) else reply(headers)
 
 
 @contextlib.contextmanager
-def serving(*replies: Reply) -> Iterator[FaultyRegistry]:
+def serving(*replies: Reply | Callable[[str], Reply]) -> Iterator[FaultyRegistry]:
     """Serve replies on a free loopback port."""
     registry = FaultyRegistry(*replies)
 
@@ -58,9 +65,8 @@ def serving(*replies: Reply) -> Iterator[FaultyRegistry]:
         protocol_version = "HTTP/1.1"
 
         def answer(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            registry.headers.append(str(self.headers))
-            reply = registry.next_reply(f"{self.command} {self.path}")
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            reply = registry.next_reply(f"{self.command} {self.path}", str(self.headers), body)
             self.send_response(reply.status)
             for name, value in ({"Content-Length": str(len(reply.body))} | reply.headers).items():
                 self.send_header(name, value)
@@ -69,14 +75,14 @@ def serving(*replies: Reply) -> Iterator[FaultyRegistry]:
                 if self.command != "HEAD":
                     self.wfile.write(reply.body)
 
-        do_GET = do_HEAD = do_PUT = answer  # noqa: N815 - the names that http.server calls
+        do_GET = do_HEAD = do_POST = do_PUT = answer  # noqa: N815 - the names that http.server calls
 
         def log_message(self, *_: object) -> None:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         registry.address = f"127.0.0.1:{server.server_port}"
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         try:
             yield registry
         finally:
