@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,8 +13,8 @@ from requests.exceptions import SSLError
 from urllib3.exceptions import ProtocolError
 
 from registry_client.auth import RegistryAuth, TokenRequest
-from registry_client.errors import RegistryError, RegistryUnreachableError
-from registry_client.transport import Answer, Transport, TransportOptions
+from registry_client.errors import RegistryClientError, RegistryError, RegistryUnreachableError
+from registry_client.transport import Answer, Transport, TransportOptions, origin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 MAX_TOKEN_SIZE = 128 * 1024
 """Bytes of a token server's answer."""
 
+_LOST_SECONDS = 30.0
+"""How long a host that could not be reached at all is not tried again."""
 _BAD_REQUEST, _UNAUTHORIZED = 400, 401
 _REDIRECTION = 300
 
@@ -67,6 +70,7 @@ class Session:
         )
         self._schemes: dict[str, str] = {}
         self._met: set[str] = set()
+        self._lost: dict[str, tuple[float, RegistryUnreachableError]] = {}
         self._meeting: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def close(self) -> None:
@@ -108,18 +112,27 @@ class Session:
     @contextmanager
     def _first_contact(self, host: str) -> Iterator[None]:
         """Let the first request to a host go alone, so that all others know already what the host asks for."""
-        if host in self._met:
-            yield
-            return
-        with self._meeting[host]:
-            is_first = host not in self._met
-            if is_first:
-                try:
-                    yield
-                finally:
+        if host not in self._met:
+            with self._meeting[host]:
+                if host not in self._met:
+                    self._check_lost(host)
+                    try:
+                        yield
+                    except RegistryUnreachableError as error:
+                        self._lost[host] = (time.monotonic() + _LOST_SECONDS, error)
+                        raise
+                    except RegistryClientError:
+                        self._met.add(host)
+                        raise
                     self._met.add(host)
-        if not is_first:
-            yield
+                    return
+        yield
+
+    def _check_lost(self, host: str) -> None:
+        """Fail at once for a host that has just failed, with all patience: there may be thousands of requests to it."""
+        until, error = self._lost.get(host, (0.0, None))
+        if error is not None and time.monotonic() < until:
+            raise error
 
     def _answer(self, call: _Call) -> Answer:
         """Send a request over what its host is known, or has to be made, to speak."""
@@ -153,7 +166,9 @@ class Session:
         """Send a request, and once more if the registry asks for an authorization, or for another one."""
         answer, request = self._send(scheme, call)
         challenge = answer.headers.get("WWW-Authenticate", "")
-        if answer.status == _UNAUTHORIZED and self._auth.refused(request, challenge):
+        # nobody to whom the registry has sent us on has a say in what is sent to the registry
+        by_registry = answer.origin == origin(str(request.url))
+        if answer.status == _UNAUTHORIZED and by_registry and self._auth.refused(request, challenge):
             answer, _ = self._send(scheme, call)
         return answer
 

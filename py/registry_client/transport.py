@@ -96,6 +96,7 @@ class Answer:
         headers: The headers; names without regard to case.
         body: The body, in full; of an error's the start.
         request: ``METHOD URL``, for messages; the URL without its query.
+        origin: Who answered, which after a redirect may be somebody else than was asked.
         note: What there is to say of the answer beside what it says itself.
     """
 
@@ -103,6 +104,7 @@ class Answer:
     headers: Mapping[str, str]
     body: bytes
     request: str
+    origin: str
     note: str = ""
 
 
@@ -222,6 +224,7 @@ class Transport:
                 headers=response.headers,
                 body=body[:MAX_ERROR_SIZE] if bad else body,
                 request=name,
+                origin=origin(url),
             )
             return answer, response.raw
 

@@ -226,6 +226,15 @@ def test_a_credential_that_expires_is_asked_for_again() -> None:
     )
 
 
+def test_whoever_a_registry_sends_on_to_has_no_say_in_who_gets_a_password() -> None:
+    with serving(TOKEN) as tokens, serving(challenge(bearer(tokens))) as other:
+        away = Reply(307, {"Location": f"http://{other.address}/v2/a/manifests/1"})
+        with serving(away) as registry, client(PASSWORD) as it, pytest.raises(RegistryError, match=r"^HTTP 401"):
+            it.resolve(f"{registry.address}/a:1")
+        assert sent(other) == [None]
+    assert tokens.seen == []
+
+
 REALMS = [
     ("http://127.0.0.1:1/token", "is not https"),
     ("http://auth.example.com/token", "is not https"),

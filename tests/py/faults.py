@@ -35,6 +35,7 @@ class FaultyRegistry:
         seen: ``METHOD path`` of each request.
         headers: The headers of each request, as text.
         bodies: The body of each request.
+        clients: The address of each connection.
     """
 
     def __init__(self, *replies: Reply | Callable[[str], Reply]) -> None:
@@ -43,6 +44,7 @@ class FaultyRegistry:
         self.seen: list[str] = []
         self.headers: list[str] = []
         self.bodies: list[bytes] = []
+        self.clients: set[tuple[str, int]] = set()
         self._replies = list(replies)
         self._lock = threading.Lock()
 
@@ -66,6 +68,7 @@ def serving(*replies: Reply | Callable[[str], Reply]) -> Iterator[FaultyRegistry
 
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            registry.clients.add(self.client_address)
             reply = registry.next_reply(f"{self.command} {self.path}", str(self.headers), body)
             self.send_response(reply.status)
             for name, value in ({"Content-Length": str(len(reply.body))} | reply.headers).items():

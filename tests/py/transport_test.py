@@ -15,7 +15,7 @@ from faults import Reply, serving
 from hypothesis import given
 from hypothesis import strategies as st
 from registry_client import Client, ClientOptions, Image, TransportOptions
-from registry_client.errors import BadRegistryResponseError, RegistryUnreachableError
+from registry_client.errors import BadRegistryResponseError, RegistryError, RegistryUnreachableError
 from registry_client.manifest import OCI_MANIFEST, Descriptor, digest_of
 from registry_client.transport import Transport, _Patience, display_url, origin
 from urllib3 import HTTPResponse
@@ -29,7 +29,8 @@ GOOD = Reply(200, {"Content-Type": OCI_MANIFEST, "Docker-Content-Digest": DIGEST
 
 
 def client(mirrors: Mapping[str, list[str]] | None = None, **options: float | None) -> Client:
-    transport = TransportOptions(connect_timeout=2, retries=1, backoff=0.01, **options)  # type: ignore[arg-type]
+    given: dict[str, float | None] = {"connect_timeout": 2, "retries": 2, "backoff": 0.01, **options}
+    transport = TransportOptions(**given)  # type: ignore[arg-type]
     return Client(options=ClientOptions(transport=transport, mirrors=mirrors or {}))
 
 
@@ -38,6 +39,23 @@ def test_no_more_requests_are_sent_in_a_second_than_are_allowed() -> None:
         start = time.monotonic()
         list(pool.map(it.resolve, [f"{registry.address}/a:{tag}" for tag in range(11)]))
     assert time.monotonic() - start >= 10 / 20
+
+
+def test_one_connection_does_for_what_is_asked_one_after_the_other() -> None:
+    not_found = Reply(404, {}, b"x" * 1000)
+    with serving(GOOD, not_found, Reply(405), GOOD, Reply(503), GOOD) as registry, client() as it:
+        for tag in range(5):
+            with suppress(RegistryError):
+                it.resolve(f"{registry.address}/a:{tag}")
+                it.get_image(f"{registry.address}/a:{tag}")
+    assert len(registry.seen) > 6
+    assert len(registry.clients) == 1
+
+
+def test_threads_take_no_more_connections_than_they_are() -> None:
+    with serving(GOOD) as registry, client() as it, ThreadPoolExecutor(4) as pool:
+        list(pool.map(it.resolve, [f"{registry.address}/a:{tag}" for tag in range(40)]))
+    assert len(registry.clients) <= 4
 
 
 def test_retries_are_counted_as_requests_too() -> None:
@@ -59,6 +77,19 @@ def test_a_host_that_asks_for_a_pause_gets_it_from_all_threads() -> None:
             it.resolve(f"{registry.address}/a:3")
             first.result()
     assert time.monotonic() - start >= 0.7
+
+
+def test_a_host_that_is_not_there_is_tried_with_all_patience_once() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{unused.getsockname()[1]}"
+        with client(backoff=0.5) as it, ThreadPoolExecutor(8) as pool:
+            start = time.monotonic()
+            attempts = [pool.submit(it.resolve, f"{address}/a:{tag}") for tag in range(40)]
+            errors = {str(attempt.exception()) for attempt in attempts}
+    assert time.monotonic() - start < 10  # one after the other, they would take 40 s
+    assert len(errors) == 1
+    assert "does not answer" in errors.pop()
 
 
 def test_a_blob_is_got_from_where_the_registry_sends_and_nothing_secret_goes_there() -> None:
