@@ -140,7 +140,7 @@ def options(final: Path, java: str) -> list[str]:
         f"common --registry=file://{final}/registry",
         *(f"common --override_module={name}={folder}" for name, folder in modules.items()),
         # Not only for tests: options that differ between build and test throw away what has been analyzed.
-        f"build --test_env=REGISTRY_RULES_TEST_TOOLS={final}/bin",
+        "build --test_env=REGISTRY_RULES_TEST_TOOLS",
     ]
 
 

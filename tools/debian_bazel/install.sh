@@ -109,6 +109,8 @@ write_programs() {
   write_program "$staging/bazel" <<EOF
 # native.bazel_version is empty without this, and rulesets then take this Bazel for an unreleased newer one.
 export BAZEL_DEV_VERSION_OVERRIDE='$version'
+# Where the tests, and what is started by bazel run, find real registries.
+export REGISTRY_RULES_TEST_TOOLS='$final/bin'
 # Without a compiler, looking for one would fail the analysis of every Python target.
 command -v "\${CC:-gcc}" >/dev/null || export BAZEL_DO_NOT_DETECT_CPP_TOOLCHAIN=1
 $run/bazel' --nosystem_rc --bazelrc='$final/bazelrc' "\$@"
