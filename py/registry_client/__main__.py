@@ -258,6 +258,8 @@ def _with_hint(error: RegistryClientError) -> str:
     """What went wrong, and what mends it."""
     if is_not_found(error):
         return f"{error}; check the name and the tag"
+    if isinstance(error, RegistryUnreachableError) and "certificate" in str(error):
+        return f"{error}; if it is to be trusted, name its authority by --ca-file, or your own by --client-cert"
     if isinstance(error, RegistryUnreachableError):
         return f"{error}; check the registry's name and the network"
     if isinstance(error, RegistryError) and error.status_code in _NOT_ALLOWED:

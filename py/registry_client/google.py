@@ -7,6 +7,7 @@ import.
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import threading
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -57,12 +58,18 @@ class GoogleKeychain:
 
     def _find(self) -> Credential | None:
         import google.auth  # noqa: PLC0415 - see the module's docstring
+        import google.auth.credentials  # noqa: PLC0415
         import google.auth.exceptions  # noqa: PLC0415
         import google.auth.transport.requests  # noqa: PLC0415
 
+        # What it tells a log about projects and metadata servers is of no use to who wants an image.
+        logging.getLogger("google.auth").addHandler(logging.NullHandler())
         try:
             if not self._looked:
-                self._credentials, _ = google.auth.default(scopes=[_SCOPE])
+                # With a scope given here, federated credentials would ask Google for the project, which nobody needs.
+                found, _ = google.auth.default()
+                with_scopes = google.auth.credentials.with_scopes_if_required
+                self._credentials = with_scopes(found, [_SCOPE])  # type: ignore[no-untyped-call]
         except google.auth.exceptions.DefaultCredentialsError as error:
             if "were not found" in str(error):
                 return None

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from requests.exceptions import SSLError
 from urllib3.exceptions import ProtocolError
 
 from registry_client.auth import RegistryAuth, TokenRequest
@@ -152,7 +151,7 @@ class Session:
             try:
                 answer = self._answer_over("https", call)
             except RegistryUnreachableError as error:
-                if _is_untrusted(error):
+                if _is_about_certificates(error):
                     raise
             else:
                 self._schemes[call.host] = "https"
@@ -198,6 +197,7 @@ def _may_want_tls(plain: Answer | RegistryUnreachableError) -> bool:
     return isinstance(reason, ProtocolError)
 
 
-def _is_untrusted(error: RegistryUnreachableError) -> bool:
-    """Whether a host speaks TLS, but shows a certificate of unknown origin."""
-    return isinstance(error.__cause__, SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error.__cause__)
+def _is_about_certificates(error: RegistryUnreachableError) -> bool:
+    """Whether a host speaks TLS, but one side will not have the other's certificate: only such a host sends alerts."""
+    said = str(error.__cause__)
+    return "CERTIFICATE" in said or "ALERT" in said

@@ -41,7 +41,8 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _REDIRECTS_WITH_BODY = frozenset({307, 308})
 _HARMLESS_HEADERS = frozenset({"accept", "range", "user-agent"})
 """What another origin may see of a request that is redirected to it."""
-_ERRNO = re.compile(r"\[Errno -?[0-9]+\] ")
+_NOISE = re.compile(r"\[Errno -?[0-9]+\] |\[SSL: [A-Z0-9_]+\] | \(_ssl\.c:[0-9]+\)")
+"""What is of no use to people in the words of Python's errors."""
 _GIVEN_UP_AT_ONCE = (
     requests.exceptions.SSLError,
     requests.exceptions.InvalidURL,
@@ -193,6 +194,8 @@ class Transport:
                 _give_up(request, error)
             except requests.RequestException as error:
                 failure = error
+            except OSError as error:  # a file of certificates that is not there
+                _give_up(request, error)
             try:
                 retry = retry.increment(request.method, request.url, response=raw, error=failure)
             except (MaxRetryError, HTTPError, requests.RequestException):
@@ -354,7 +357,7 @@ def _authority(request: requests.PreparedRequest) -> str:
     return urlsplit(str(request.url)).netloc
 
 
-def _give_up(request: requests.PreparedRequest, error: requests.RequestException) -> NoReturn:
+def _give_up(request: requests.PreparedRequest, error: OSError) -> NoReturn:
     name = f"{request.method} {display_url(str(request.url))}"
     message = f"{_authority(request)} does not answer: {_reason(error)} ({name})"
     raise RegistryUnreachableError(message) from error
@@ -371,8 +374,10 @@ def _reason(error: BaseException) -> str:
         error, cause = cause, _inner(cause)
     if isinstance(error, IncompleteRead):
         return f"the connection broke after {error.partial} bytes, {error.expected} before the end"
-    text = str(error.strerror if isinstance(error, OSError) and error.strerror else error)
-    return _ERRNO.sub("", text.rpartition(": ")[2]) or type(error).__name__
+    text = _NOISE.sub("", str(error.strerror if isinstance(error, OSError) and error.strerror else error))
+    if isinstance(error, HTTPError):  # of urllib3, which puts host and port in front
+        text = text.rpartition(": ")[2]
+    return text or type(error).__name__
 
 
 def _inner(error: BaseException) -> BaseException | None:

@@ -21,12 +21,16 @@ _START_SECONDS = 30
 
 _DISTRIBUTION_CONFIG = """\
 version: 0.1
-log: {{level: warn, accesslog: {{disabled: true}}}}
+log: {{level: warn, accesslog: {{disabled: {quiet}}}}}
 storage:
   filesystem: {{rootdirectory: "{store}"}}
   delete: {{enabled: true}}
-http: {{addr: "{address}"}}
+http: {{addr: "{address}", {http}}}
 """
+
+USER, PASSWORD = "robot", "correct-horse-7"
+"""Who may log in where there is ``htpasswd``."""
+_BCRYPT = "$2b$04$4KqDQEvaxoAcv4J2oeLN4u9mXVYhIAcw/vWJvSCO3hu9bL/KDgPEO"
 
 
 def find_tool(name: str) -> str:
@@ -42,14 +46,30 @@ def find_tool(name: str) -> str:
 
 
 @contextlib.contextmanager
-def serve_distribution(folder: Path, more: str = "") -> Iterator[str]:
-    """The CNCF's Distribution, the reference implementation, with more lines of configuration; gives its address."""
+def serve_distribution(folder: Path, more: str = "", *, http: str = "", access_log: bool = False) -> Iterator[str]:
+    """The CNCF's Distribution, the reference implementation; gives its address.
+
+    Args:
+        folder: Where its configuration, its log and its images are.
+        more: More lines of configuration.
+        http: More entries of the section ``http``.
+        access_log: Whether each request gets a line in ``folder/log``.
+    """
     program = find_tool("docker-registry")
     address = _free_address()
     config = folder / "config.yml"
-    config.write_text(_DISTRIBUTION_CONFIG.format(store=folder / "store", address=address) + more, encoding="utf-8")
+    quiet = str(not access_log).lower()
+    text = _DISTRIBUTION_CONFIG.format(store=folder / "store", address=address, http=http, quiet=quiet)
+    config.write_text(text + more, encoding="utf-8")
     with _running([program, "serve", str(config)], address, folder):
         yield address
+
+
+def htpasswd(folder: Path, user: str = USER) -> str:
+    """The configuration of a Distribution that wants to be told a user and ``PASSWORD``."""
+    path = folder / "htpasswd"
+    path.write_text(f"{user}:{_BCRYPT}\n", encoding="utf-8")
+    return f'auth: {{htpasswd: {{realm: tests, path: "{path}"}}}}\n'
 
 
 @contextlib.contextmanager

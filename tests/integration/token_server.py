@@ -1,4 +1,6 @@
-"""A token server as CNCF's Distribution wants one ("Token Authentication"): anybody may pull, nobody may push.
+"""A token server as CNCF's Distribution wants one ("Token Authentication", "OAuth 2.0 Token").
+
+Anybody may pull; who has a credential may do whatever is asked for.
 
 It signs real JSON Web Tokens, with a certificate that the registry trusts.
 """
@@ -30,17 +32,26 @@ SERVICE = "registry of the tests"
 
 
 class TokenServer:
-    """Gives everybody tokens to pull, and remembers what for.
+    """Gives out tokens, and remembers what for.
 
     Attributes:
-        requests: The scope of each token that was asked for, in order.
+        requests: The scope of each token that was asked for, in order. Distribution lists actions in any order; here
+            they are sorted.
+        methods: The HTTP method that each was asked for with.
         lifetime: Seconds that a token is said to live.
+        login: User and password, separated by a colon, of who may push; None for nobody.
+        refresh_token: What may be exchanged for a token to push; None for nothing.
+        is_private: Whether there is nothing without a credential.
     """
 
     def __init__(self, folder: Path) -> None:
         """Make a key and a certificate, and write the latter for the registry to read."""
         self.requests: list[str] = []
+        self.methods: list[str] = []
         self.lifetime = 300
+        self.login: str | None = None
+        self.refresh_token: str | None = None
+        self.is_private = False
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         certificate = _certificate(self._key)
         self._chain = [base64.b64encode(certificate.public_bytes(serialization.Encoding.DER)).decode()]
@@ -55,16 +66,18 @@ class TokenServer:
             return _Handler(self, *arguments)
 
         with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-            threading.Thread(target=server.serve_forever, daemon=True).start()
+            threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
             try:
                 yield f"http://127.0.0.1:{server.server_port}/token"
             finally:
                 server.shutdown()
 
-    def token(self, scope: str) -> str:
-        """A token to pull from the repository of a scope, whatever else was asked for."""
+    def token(self, scope: str, *, may_push: bool = False) -> str:
+        """A token for a scope: to pull, whatever else was asked for, unless one may push."""
         kind, _, rest = scope.partition(":")
-        access = [{"type": kind, "name": rest.rpartition(":")[0], "actions": ["pull"]}] if scope else []
+        name, _, actions = rest.rpartition(":")
+        allowed = [action for action in actions.split(",") if action == "pull" or may_push]
+        access = [{"type": kind, "name": name, "actions": allowed}] if scope else []
         now = int(time.time())
         claims: dict[str, object] = {
             "iss": ISSUER,
@@ -85,10 +98,33 @@ class _Handler(BaseHTTPRequestHandler):
         super().__init__(*arguments)  # type: ignore[arg-type]
 
     def do_GET(self) -> None:
+        authorization = self.headers.get("Authorization")
+        login = self._tokens.login
+        known = login is not None and authorization == f"Basic {base64.b64encode(login.encode()).decode()}"
         scope = parse_qs(urlsplit(self.path).query).get("scope", [""])[0]
-        self._tokens.requests.append(scope)
-        body = json.dumps({"token": self._tokens.token(scope), "expires_in": self._tokens.lifetime}).encode()
-        self.send_response(200)
+        self._answer(scope, "token", known=known, refused=authorization is not None and not known)
+
+    def do_POST(self) -> None:
+        text = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        form = {name: values[0] for name, values in parse_qs(text).items()}
+        known = (
+            form["grant_type"] == "refresh_token"
+            and form["service"] == SERVICE
+            and bool(form["client_id"])
+            and form["refresh_token"] == self._tokens.refresh_token
+        )
+        self._answer(form["scope"], "access_token", known=known, refused=not known)
+
+    def _answer(self, scope: str, name: str, *, known: bool, refused: bool) -> None:
+        tokens = self._tokens
+        resource, colon, actions = scope.rpartition(":")
+        tokens.requests.append(resource + colon + ",".join(sorted(actions.split(","))))
+        tokens.methods.append(self.command)
+        status, answer = 200, {name: tokens.token(scope, may_push=known), "expires_in": tokens.lifetime}
+        if refused or (tokens.is_private and not known):
+            status, answer = 401, {"errors": [{"code": "UNAUTHORIZED", "message": "wrong credential"}]}
+        body = json.dumps(answer).encode()
+        self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

@@ -195,6 +195,13 @@ class TestSchemes:
                 it.get_image(f"{address}/a:1")
 
 
+def test_certificates_that_are_not_there_are_named() -> None:
+    options = ClientOptions(transport=TransportOptions(ca_file="/none.pem"))
+    message = r"^registry\.invalid does not answer: .*certificate bundle, invalid path: /none\.pem \(HEAD https://"
+    with Client(options=options) as it, pytest.raises(RegistryUnreachableError, match=message):
+        it.resolve("registry.invalid/a:1")
+
+
 @pytest.mark.parametrize(
     ("url", "shown", "its_origin"),
     [
