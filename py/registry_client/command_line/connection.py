@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 import math
-from pathlib import Path
+import os
+import sys
 from typing import TYPE_CHECKING
 
+from registry_client.command_line.console import progress_bar, root, tell, typed_path
 from registry_client.errors import UsageError
-from registry_client.operations.stores import CONCURRENCY
+from registry_client.layout import LayoutStore
+from registry_client.operations.stores import CONCURRENCY, AnyStore, silence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from registry_client.client import Client
 
@@ -61,11 +64,14 @@ def add_connection_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--timeout", type=_positive, default=60.0, metavar="SECONDS", help="to wait for the next bytes")
 
 
-def check_connection_options(options: argparse.Namespace) -> None:
-    """Check what no option can tell by itself.
+def open_store(options: argparse.Namespace) -> AnyStore:
+    """Make the store that the options ask for; a registry is talked to only if a reference is of one.
 
     Args:
         options: What was parsed.
+
+    Returns:
+        The store.
 
     Raises:
         UsageError: Options contradict each other.
@@ -73,19 +79,13 @@ def check_connection_options(options: argparse.Namespace) -> None:
     if options.client_key and not options.client_cert:
         message = f"--client-key {options.client_key} is of no use without --client-cert"
         raise UsageError(message)
+    progress = progress_bar if sys.stderr.isatty() else silence
+    return AnyStore(
+        LayoutStore(root()), lambda: _open_client(options), concurrency=options.concurrency, progress=progress
+    )
 
 
-def open_client(options: argparse.Namespace, environment: Mapping[str, str], report: Callable[[str], None]) -> Client:
-    """Make the client that the options ask for.
-
-    Args:
-        options: What was parsed.
-        environment: The environment variables.
-        report: Takes what is wrong with a place for credentials, as a sentence for people.
-
-    Returns:
-        The client.
-    """
+def _open_client(options: argparse.Namespace) -> Client:
     # the HTTP library is slow to import
     from registry_client.client import Client, ClientOptions  # noqa: PLC0415
     from registry_client.keychains import default_keychain  # noqa: PLC0415
@@ -108,10 +108,10 @@ def open_client(options: argparse.Namespace, environment: Mapping[str, str], rep
         insecure_registries=frozenset(options.insecure_registry),
     )
     keychain = default_keychain(
-        environment,
+        os.environ,
         docker_config=options.docker_config,
         credential_helpers=options.credential_helper,
-        report=report,
+        report=lambda text: tell(f"warning: {text}"),
     )
     return Client(
         credentials=keychain,
@@ -120,7 +120,8 @@ def open_client(options: argparse.Namespace, environment: Mapping[str, str], rep
 
 
 def _existing(text: str) -> Path:
-    path = Path(text).expanduser()
+    typed, named = typed_path(text), root() / text
+    path = typed if typed.exists() else named
     if not path.exists():
         message = f'there is no file "{text}"'
         raise argparse.ArgumentTypeError(message)

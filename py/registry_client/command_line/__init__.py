@@ -1,0 +1,1 @@
+"""The commands. Only this package and ``__main__`` print and read the environment."""
