@@ -17,8 +17,8 @@ packages=(
   bazel-bootstrap bazel-features bazel-lib bazel-platforms bazel-rules-license bazel-rules-python bazel-rules-shell
   bazel-skylib bazel-stardoc patchelf python3-pip-whl
 )
-# Real registries, clients and a load generator, for the tests.
-programs=(crane docker-registry oras wrk)
+# Real registries, clients, a load generator and another Python, for the tests.
+programs=(crane docker-registry oras python3.13 wrk)
 
 note() { printf 'tools/bazel: %s\n' "$*" >&2; }
 
