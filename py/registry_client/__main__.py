@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
+from registry_client.command_line.check import add_check_options
 from registry_client.command_line.console import FAILED, OUT_OF_DATE, USAGE, complain
 from registry_client.command_line.lock import add_pins_options, add_update_options, add_verify_options
 from registry_client.command_line.promote import add_plan_options, add_promote_options, add_tag_options
@@ -31,6 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 done, 1 something failed, 2 the call or its input is wrong, 3 out of date.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # what people called their images must not end the run where the locale has no letters for it
+            stream.reconfigure(errors="backslashreplace")
     try:
         options = _parser().parse_args([*_rule_arguments(), *(sys.argv[1:] if arguments is None else arguments)])
         run: Callable[[argparse.Namespace], int] = options.run
@@ -85,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     _command(lock, "update", add_update_options, "resolve what is declared, and rewrite the lock file")
     _command(lock, "pins", add_pins_options, "write the build outputs of a lock")
     _command(lock, "verify", add_verify_options, "fail if the lock does not cover exactly what is declared")
+    _command(commands, "check", add_check_options, "tell which tags of a lock point elsewhere by now; exit 3 if any")
     _command(commands, "plan", add_plan_options, "write the plan of an image_retag")
     _command(commands, "promote", add_promote_options, "carry out a plan")
     return parser

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from registry_client.errors import DocumentError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _T = TypeVar("_T")
 _JSON_TYPES = {str: "a string", int: "a whole number", dict: "an object", list: "a list", bool: "true or false"}
@@ -75,9 +75,11 @@ class Fields:
             self.check(name, value, check)
         return value
 
-    def take_strings(self, name: str, check: Callable[[Any], object] | None = None) -> list[str]:
+    def take_strings(
+        self, name: str, check: Callable[[Any], object] | None = None, *, default: list[str] = _REQUIRED
+    ) -> list[str]:
         """Take out a field that is a list of strings."""
-        values = self.take(name, list)
+        values = self.take(name, list, default=default)
         for index, value in enumerate(values):
             if not isinstance(value, str):
                 self.fail(f"{name}[{index}]", "must be a string")
@@ -198,6 +200,30 @@ def write_atomically(path: Path, data: bytes) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
+
+
+@contextlib.contextmanager
+def alone(directory: Path) -> Iterator[None]:
+    """Keep other processes that ask the same out of a directory; leaves nothing in it.
+
+    Args:
+        directory: The directory.
+
+    Yields:
+        When it is our turn. Where the system has no such locks, that is at once.
+    """
+    try:
+        import fcntl  # noqa: PLC0415 - Windows has none
+    except ImportError:
+        yield
+        return
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # some network file systems have no locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _umask() -> int:

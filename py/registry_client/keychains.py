@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from registry_client.credentials import Keychain
 
+_LEADS_TO_GOOGLE = ("GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_CONFIG", "HOME", "USERPROFILE", "GCE_METADATA_HOST")
+
 
 def default_keychain(
     environment: Mapping[str, str],
@@ -25,6 +27,9 @@ def default_keychain(
     report: Callable[[str], None] = lambda _: None,
 ) -> Chain:
     """Put together the usual keychains: what was asked for, then the environment, then the home directory.
+
+    Nothing is looked up behind the environment's back: without a home in it, as in a Bazel action, there is none, and
+    Google's credentials count only if a variable leads to them.
 
     Args:
         environment: The environment variables.
@@ -40,7 +45,8 @@ def default_keychain(
     keychains: list[Keychain] = [_bazel_helper(text) for text in credential_helpers]
     keychains += map(DockerConfig, _config_files(environment, home, docker_config))
     keychains.append(Netrc(Path(environment.get("NETRC") or home / ".netrc")))
-    keychains.append(GoogleKeychain())
+    if any(environment.get(variable) for variable in _LEADS_TO_GOOGLE):
+        keychains.append(GoogleKeychain())
     return Chain(keychains, report)
 
 

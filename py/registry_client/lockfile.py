@@ -113,6 +113,40 @@ def read_lockfile(path: Path, source: str | None = None) -> Lockfile:
     return parse_lockfile(text, source)
 
 
+def salvage_lockfile(path: Path) -> Lockfile | None:
+    """Read what both sides of a merge conflict agree upon.
+
+    Args:
+        path: A lock file with the marks that git leaves.
+
+    Returns:
+        The pins that are the same on both sides, or on one side only; None if that cannot be told.
+    """
+    try:
+        sides = _conflict_sides(path.read_text(encoding="utf-8"))
+        ours, theirs = (parse_lockfile(text, str(path)).images for text in sides)
+    except (UnicodeDecodeError, DocumentError):
+        return None
+    both = {**ours, **theirs}
+    return Lockfile(images={name: pin for name, pin in both.items() if ours.get(name, pin) == pin})
+
+
+def _conflict_sides(text: str) -> tuple[str, str]:
+    """The two texts that a text with the marks of a merge conflict is made of."""
+    sides: tuple[list[str], list[str]] = ([], [])
+    part = ""
+    for line in text.splitlines(keepends=True):
+        mark = line[:7]
+        if mark in {"<<<<<<<", "|||||||", "=======", ">>>>>>>"}:
+            part = "" if mark == ">>>>>>>" else mark[0]
+            continue
+        if part in {"", "<"}:
+            sides[0].append(line)
+        if part in {"", "="}:
+            sides[1].append(line)
+    return "".join(sides[0]), "".join(sides[1])
+
+
 def _parse_image(fields: Fields) -> LockedImage:
     image = LockedImage(
         digest=fields.take("digest", str, validate_digest),

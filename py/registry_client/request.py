@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass
+import shlex
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from registry_client.documents import Fields, load_json
 from registry_client.errors import UsageError
+from registry_client.platforms import parse_platform
 from registry_client.reference import ImageReference, parse_reference, validate_tag
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
+
+    from registry_client.manifest import Platform
 
 _IMAGE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 _RESERVED_NAMES = frozenset({"check", "update"})
@@ -27,16 +31,43 @@ class LockRequest:
         target: Its label.
         images: Short name to what was declared, in the order of the names.
         lockfile: The lock's path from the workspace's root; None if the target has none.
+        platforms: What every image must be there for.
+        frozen: Short name to the reason why an update leaves the image alone.
+        require_lock: Whether it is an error to have no lock.
     """
 
     target: str
     images: Mapping[str, ImageReference]
     lockfile: str | None
+    platforms: Sequence[Platform] = ()
+    frozen: Mapping[str, str] = field(default_factory=dict)
+    require_lock: bool = False
 
-    @property
-    def update_command(self) -> str:
-        """The command that rewrites the lock."""
-        return f"bazel run {self.target}.update"
+    def its_lockfile(self) -> str:
+        """The lock's path from the workspace's root.
+
+        Raises:
+            UsageError: The target has none.
+        """
+        if self.lockfile is None:
+            message = (
+                f"{self.target} has no lock file, as its lockfile attribute is not set; "
+                'add lockfile = "images.lock.json", say, and run again'
+            )
+            raise UsageError(message)
+        return self.lockfile
+
+    def update_command(self, names: Collection[str] = ()) -> str:
+        """Say what rewrites the lock.
+
+        Args:
+            names: The images that it is to look at; all if empty.
+
+        Returns:
+            The command, as people type it.
+        """
+        command = f"bazel run {self.target}.update"
+        return f"{command} -- {shlex.join(sorted(names))}" if set(self.images) - set(names) and names else command
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,11 +99,22 @@ def read_lock_request(path: Path) -> LockRequest:
     target = fields.take("target", str)
     images = fields.take("images", dict)
     lockfile = fields.take("lockfile", str, default="")
+    platforms = fields.take_strings("platforms", default=[])
+    frozen = fields.take("frozen", dict, default={})
+    require_lock = fields.take("requireLock", bool, default=False)
+    # Not read by anyone: another epoch makes another request, and that another action.
+    fields.take("resolveEpoch", str, default="")
     fields.nothing_else()
     problems = _problems(
         target,
         "images",
         [(f'image "{name}"', functools.partial(_check_image, name, text)) for name, text in sorted(images.items())],
+    )
+    problems += _problems(target, "platforms", [("", functools.partial(parse_platform, text)) for text in platforms])
+    problems += _problems(
+        target,
+        "frozen",
+        [(f'image "{name}"', functools.partial(_check_frozen, name, why, images)) for name, why in frozen.items()],
     )
     if problems:
         raise UsageError("\n".join(problems))
@@ -80,6 +122,9 @@ def read_lock_request(path: Path) -> LockRequest:
         target=target,
         images={name: parse_reference(text) for name, text in sorted(images.items())},
         lockfile=lockfile or None,
+        platforms=[parse_platform(text) for text in platforms],
+        frozen=frozen,
+        require_lock=require_lock,
     )
 
 
@@ -132,6 +177,15 @@ def _check_image(name: str, text: object) -> None:
         message = f'the name is taken by the target that ends in ".{name}"; choose another'
         raise UsageError(message)
     parse_reference(str(text))
+
+
+def _check_frozen(name: str, why: object, images: Collection[str]) -> None:
+    if name not in images:
+        message = f"it is not declared; choose from: {', '.join(sorted(images))}"
+        raise UsageError(message)
+    if not str(why).strip():
+        message = "no reason is given why it must not move"
+        raise UsageError(message)
 
 
 def _repeated(values: Sequence[str]) -> list[str]:

@@ -1,5 +1,6 @@
 """image_lock: images declared by tag, pinned by a lock file."""
 
+load("//registry_rules/private:lock_check.bzl", "lock_check")
 load("//registry_rules/private:lock_pins.bzl", "lock_pins")
 load("//registry_rules/private:lock_test.bzl", "lock_test")
 load("//registry_rules/private:lock_update.bzl", "lock_update")
@@ -11,7 +12,7 @@ visibility("//registry_rules/...")
 _NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.+-"
 _TAKEN = ["check", "update"]
 
-def image_lock(*, name, images, lockfile = None, **kwargs):
+def image_lock(*, name, images, lockfile = None, platforms = [], frozen = {}, registry_options = [], **kwargs):
     """Declares images by tag, and pins them by a lock file.
 
     It makes these targets:
@@ -19,7 +20,10 @@ def image_lock(*, name, images, lockfile = None, **kwargs):
     * `NAME`: the lock and, in the output groups `digest` and `reference`, two files for each image. No network.
     * `NAME.<image>`: one image, with `PinnedImageInfo`; its file holds `registry/repository@sha256:…`.
     * `NAME.update`: `bazel run` it to resolve all images (or those named after `--`) and rewrite the lock file.
-    * `NAME_test`: fails if the lock file does not cover exactly what is declared.
+      `--dry-run` writes nothing, `--json` is for programs.
+    * `NAME.check`: `bazel run` it to see which tags point elsewhere by now (exit code 3) and which digests are gone
+      from their registry (1). `--json`, `--github` and `--junit PATH` are for programs.
+    * `NAME_test`, if there is to be a lock file: fails if that does not cover exactly what is declared. No network.
 
     Args:
         name: The name of the lock.
@@ -27,18 +31,31 @@ def image_lock(*, name, images, lockfile = None, **kwargs):
             (`host:5000/a/b:tag`, also with `@sha256:…`), or `oci-layout:PATH[:TAG]` for a directory in the OCI image
             layout, whose PATH is from the workspace's root.
         lockfile: The lock file, a path in this package. It need not be there yet: `NAME.update` writes it. Without
-            it the images are resolved whenever the target is built.
+            it the images are resolved when the target is built: by one action that has the network, whose result no
+            cache keeps, which finds credentials by `--action_env` only, and which is run again when
+            `--@registry_rules//:resolve_epoch` changes. `--@registry_rules//:require_lock` makes that an error.
+        platforms: list of what every image must be there for, as `os/architecture` or `os/architecture/variant`.
+            An artifact that has no platform is there for all.
+        frozen: dict of short name to the reason why `NAME.update` leaves the image alone: its tag may move, its pin
+            does not. It is resolved only if it has no pin yet, or if another reference is declared.
+        registry_options: list of options of the registry client for these images, such as
+            `--mirror=docker.io=mirror.example` or `--ca-file=PEM`, whose path is from the workspace's root. They
+            follow those of the build setting `--@registry_rules//:registry_options`. No secrets: use `--docker-config`.
         **kwargs: What all rules take: `visibility`, `tags`, `testonly` and so on.
     """
     there = native.glob([lockfile], allow_empty = True) if lockfile else []
     common = dict(
         declared_by = name,
+        frozen = frozen,
         images = images,
         lockfile = lockfile if there else None,
         lockfile_path = _workspace_path(lockfile) if lockfile else "",
+        platforms = platforms,
     )
-    lock_pins(name = name, **(common | kwargs))
-    lock_update(name = name + ".update", **(common | kwargs))
+    online = common | dict(registry_options = registry_options)
+    lock_pins(name = name, **(online | kwargs))
+    lock_update(name = name + ".update", **(online | kwargs))
+    lock_check(name = name + ".check", **(online | kwargs))
     if lockfile:
         layouts = _layout_files(images)
         lock_test(name = name + "_test", layouts = layouts, size = "small", **(common | kwargs))

@@ -25,7 +25,7 @@ def _image_retag_impl(ctx):
         outputs = [plan],
         progress_message = "Planning %{label}",
     )
-    executable = registry_tool.executable(ctx, ["promote", "--plan", plan], files = [])
+    executable = registry_tool.executable(ctx, ["promote", "--plan", plan] + registry_tool.options(ctx))
     return [
         DefaultInfo(
             executable = executable.file,
@@ -38,7 +38,7 @@ def _image_retag_impl(ctx):
 _image_retag = rule(
     implementation = _image_retag_impl,
     doc = "A plan to give an image more tags, which `bazel run` carries out.",
-    attrs = registry_tool.attrs | {
+    attrs = registry_tool.attrs | registry_tool.online_attrs | {
         "image": attr.label(
             doc = "The image.",
             mandatory = True,
@@ -64,7 +64,7 @@ def image_retag(*, name, image, tags, target_tags = [], **kwargs):
         image: The image: a target with `PinnedImageInfo`, such as `:images.redis`.
         tags: list of the image's new tags, such as `["prod"]`.
         target_tags: list of Bazel's own tags for the target, which all other rules call `tags`.
-        **kwargs: What else all rules take: `visibility`, `testonly` and so on.
+        **kwargs: `registry_options`, as in `image_lock`, and what else all rules take: `visibility`, `testonly` and so on.
     """
     _image_retag(
         name = name,

@@ -6,8 +6,10 @@ load("//registry_rules/private:tool.bzl", "registry_tool")
 
 visibility("//registry_rules/...")
 
-# Without a lock file the tags are resolved when the build runs, and what that gave is nobody else's to reuse.
+# Without a lock file the tags are resolved when the build runs: here, where the credentials are, and what that gave is
+# nobody else's to reuse. `no-cache` keeps it out of a disk cache, which machines may share, too.
 _RESOLVING = {
+    "no-cache": "1",
     "no-remote": "1",
     "requires-network": "1",
 }
@@ -27,16 +29,21 @@ def _lock_pins_impl(ctx):
     arguments.add("--output", lock)
     arguments.add_all("--digests", digests.values())
     arguments.add_all("--pinned", references.values())
+    locked = bool(ctx.attr.lockfile_path)
+    if not locked:
+        arguments.add_all(registry_tool.options(ctx))
     arguments.use_param_file("@%s")
     arguments.set_param_file_format("multiline")
     ctx.actions.run(
         arguments = [arguments],
         executable = ctx.executable._registry,
-        execution_requirements = {} if ctx.attr.lockfile_path else _RESOLVING,
+        execution_requirements = {} if locked else _RESOLVING,
         inputs = [request] + ctx.files.lockfile,
         mnemonic = "ImageLock",
         outputs = [lock] + digests.values() + references.values(),
         progress_message = "Pinning the images of %{label}",
+        # Credentials are found by what --action_env says, and by nothing else.
+        use_default_shell_env = not locked,
     )
     return [
         DefaultInfo(files = depset([lock])),
@@ -55,6 +62,6 @@ def _lock_pins_impl(ctx):
 lock_pins = rule(
     implementation = _lock_pins_impl,
     doc = "The lock, and for each image its digest and its pinned reference, as files.",
-    attrs = lock_request.attrs | registry_tool.attrs,
+    attrs = lock_request.attrs | registry_tool.attrs | registry_tool.online_attrs,
     provides = [ImageLockInfo],
 )

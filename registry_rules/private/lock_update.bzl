@@ -8,8 +8,7 @@ visibility("//registry_rules/...")
 def _lock_update_impl(ctx):
     executable = registry_tool.executable(
         ctx,
-        ["lock", "update", "--request", lock_request.write(ctx)],
-        files = [],
+        ["lock", "update", "--request", lock_request.write(ctx)] + registry_tool.options(ctx),
     )
     return [
         DefaultInfo(
@@ -22,6 +21,6 @@ def _lock_update_impl(ctx):
 lock_update = rule(
     implementation = _lock_update_impl,
     doc = "Resolves the images, or those named on the command line, and rewrites the lock file in the source tree.",
-    attrs = lock_request.attrs | registry_tool.attrs,
+    attrs = lock_request.attrs | registry_tool.attrs | registry_tool.online_attrs,
     executable = True,
 )

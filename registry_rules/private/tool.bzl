@@ -1,5 +1,7 @@
 """registry_tool: how the rules run the registry client, in actions and as executables."""
 
+load("@bazel_skylib//rules:common_settings.bzl", "BuildSettingInfo")
+
 visibility("//registry_rules/...")
 
 def _write_request(ctx, request, name = None):
@@ -12,7 +14,11 @@ def _label(label):
     text = str(label)
     return text.removeprefix("@@") if text.startswith("@@//") else text
 
-def _executable(ctx, arguments, files):
+def _options(ctx):
+    """How to talk to registries: by the build setting, then by the attribute, so that the latter has the last word."""
+    return ctx.attr._registry_options[BuildSettingInfo].value + ctx.attr.registry_options
+
+def _executable(ctx, arguments, files = []):
     """Makes a target executable: the tool itself under the target's name, with arguments before the user's own.
 
     No script stands in between; the arguments travel in an environment variable.
@@ -48,6 +54,17 @@ def _runfiles_path(ctx, file):
     return ctx.workspace_name + "/" + file.short_path
 
 registry_tool = struct(
+    # For a rule that talks to registries.
+    online_attrs = {
+        "registry_options": attr.string_list(
+            doc = "Options of the registry client, such as `--mirror=docker.io=mirror.example`, behind those of " +
+                  "`--@registry_rules//:registry_options`.",
+        ),
+        "_registry_options": attr.label(
+            default = Label("//:registry_options"),
+            providers = [BuildSettingInfo],
+        ),
+    },
     attrs = {
         "_registry": attr.label(
             cfg = "exec",
@@ -57,5 +74,6 @@ registry_tool = struct(
     },
     executable = _executable,
     label = _label,
+    options = _options,
     write_request = _write_request,
 )

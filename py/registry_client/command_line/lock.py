@@ -1,22 +1,33 @@
-"""``registry lock``: what an ``image_lock`` runs."""
+"""``registry lock``: what an ``image_lock`` builds, tests and updates."""
 
 from __future__ import annotations
 
+import contextlib
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from registry_client.command_line.connection import add_connection_options, open_store
-from registry_client.command_line.console import DONE, FAILED, complain, root, tell, with_hint
-from registry_client.documents import write_atomically
+from registry_client.command_line.console import DONE, FAILED, OUT_OF_DATE, complain, root, tell
+from registry_client.command_line.pin_reports import complain_of_failures, grouped, print_json, print_table, summary
+from registry_client.documents import alone, write_atomically
 from registry_client.errors import DocumentError, UsageError
 from registry_client.layout import LayoutStore
-from registry_client.lockfile import Lockfile, read_lockfile
+from registry_client.lockfile import Lockfile, read_lockfile, salvage_lockfile
 from registry_client.operations import locking, pins
+from registry_client.operations.pin_result import PinOutcome
 from registry_client.request import LockRequest, read_lock_request
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
+
+_UPDATE_GROUPS = {
+    "updated": [PinOutcome.UPDATED, PinOutcome.ADDED, PinOutcome.REMOVED],
+    "unchanged": [PinOutcome.UNCHANGED],
+    "skipped": [PinOutcome.SKIPPED],
+    "failed": [PinOutcome.FAILED],
+}
 
 
 def add_update_options(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +35,8 @@ def add_update_options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_update)
     parser.add_argument("--request", type=Path, required=True)
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these images")
+    parser.add_argument("--dry-run", action="store_true", help="write nothing; exit 3 if something would change")
+    parser.add_argument("--json", action="store_true", help="print a JSON object in place of the table")
     add_connection_options(parser)
 
 
@@ -47,39 +60,74 @@ def add_verify_options(parser: argparse.ArgumentParser) -> None:
 
 def _update(options: argparse.Namespace) -> int:
     request = read_lock_request(options.request)
-    path = _lock_path(request)
-    old = _readable_lock(path, request, options.names)
-    update = locking.update_lock(request, old, options.names, open_store(options))
-    for change in update.changes:
-        print(change.name, change.outcome, change.old or "-", change.new or "-")
-        if change.error is not None:
-            complain(f'{request.target}: image "{change.name}" ({change.reference}): {with_hint(change.error)}')
-    if update.lock is None:
-        return complain(f"{request.lockfile} stays as it was. To try again, run: {request.update_command}", FAILED)
-    data = update.lock.to_text().encode()
-    if path.is_file() and path.read_bytes() == data:
-        tell(f"{request.lockfile} is up to date, nothing was written")
-        return DONE
-    write_atomically(path, data)
-    tell(f"{request.lockfile} was written")
+    path = root() / request.its_lockfile()
+    update = locking.update_lock(
+        request, _readable_lock(path, request, options.names), options.names, open_store(options)
+    )
+    differs = not update.failed and _write(path, update, dry_run=options.dry_run)
+    written = differs and not options.dry_run
+    if options.json:
+        groups = grouped(update.results, _UPDATE_GROUPS)
+        print_json({"lockfile": request.lockfile, "written": written, **groups})
+    else:
+        print_table(update.results)
+    complain_of_failures(request, update.results)
+    if update.failed:
+        return complain(
+            f"{request.lockfile} stays as it was. To try again, run: {request.update_command(options.names)}"
+        )
+    if written:
+        tell(f"{summary(update.results)}; {request.lockfile} was written")
+    elif differs:
+        tell(f"dry run: {summary(update.results)}; {request.lockfile} would be written")
+        return OUT_OF_DATE
+    else:
+        tell(f"{summary(update.results)}; {request.lockfile} is up to date, nothing was written")
     return DONE
+
+
+def _write(path: Path, update: locking.Update, *, dry_run: bool) -> bool:
+    """Write the lock if that makes it another one; returns whether it does.
+
+    What another update has written since ours began to look is kept.
+    """
+    if not dry_run:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.nullcontext() if dry_run else alone(path.parent):
+        data = update.apply(_lock_or_none(path)).to_text().encode()
+        if path.is_file() and path.read_bytes() == data:
+            return False
+        if not dry_run:
+            write_atomically(path, data)
+        return True
 
 
 def _pins(options: argparse.Namespace) -> int:
     request = read_lock_request(options.request)
-    if request.lockfile is None:
-        update = locking.update_lock(request, None, (), open_store(options))
-        for change in update.changes:
-            if change.error is not None:
-                complain(f'{request.target}: image "{change.name}" ({change.reference}): {with_hint(change.error)}')
-        lock = update.lock
-        if lock is None:
-            return FAILED
-    else:
-        lock = _readable_or_stale(options.lockfile, request)
-        locking.check_coverage(request, lock, exactly=False)
+    lock = _resolved_now(request, options) if request.lockfile is None else _covering(options.lockfile, request)
+    if lock is None:
+        return FAILED
     pins.write_pins(request, lock, output=options.output, digests=options.digests, references=options.pinned)
     return DONE
+
+
+def _resolved_now(request: LockRequest, options: argparse.Namespace) -> Lockfile | None:
+    """The pins of a target that has no lock; None if some image cannot be resolved, which is said."""
+    if request.require_lock:
+        message = (
+            f"{request.target} has no lock file, and --@registry_rules//:require_lock asks for one; add "
+            f'lockfile = "images.lock.json" to it. Then, to write it, run: {request.update_command()}'
+        )
+        raise UsageError(message)
+    update = locking.update_lock(request, None, (), open_store(options))
+    complain_of_failures(request, update.results)
+    return None if update.failed else update.apply(None)
+
+
+def _covering(path: Path | None, request: LockRequest) -> Lockfile:
+    lock = _readable_or_stale(path, request)
+    locking.check_coverage(request, lock, exactly=False)
+    return lock
 
 
 def _verify(options: argparse.Namespace) -> int:
@@ -91,16 +139,6 @@ def _verify(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _lock_path(request: LockRequest) -> Path:
-    if request.lockfile is None:
-        message = (
-            f"{request.target} has no lock file to update, as its lockfile attribute is not set; "
-            'add lockfile = "images.lock.json", say, and run again'
-        )
-        raise UsageError(message)
-    return root() / request.lockfile
-
-
 def _readable_lock(path: Path, request: LockRequest, names: Sequence[str]) -> Lockfile | None:
     """The lock as it is; None if it is missing, or so broken that only a new one helps."""
     try:
@@ -109,9 +147,31 @@ def _readable_lock(path: Path, request: LockRequest, names: Sequence[str]) -> Lo
         return None
     except DocumentError as error:
         if names:
-            message = f"{error}; run without names to write it anew: {request.update_command}"
+            message = f"{error}. To write it anew, without names, run: {request.update_command()}"
             raise UsageError(message) from error
+        salvaged = salvage_lockfile(path)
+        _keep_frozen(path, request, salvaged, error)
         tell(f"{error}; it is written anew")
+        return salvaged
+
+
+def _keep_frozen(path: Path, request: LockRequest, salvaged: Lockfile | None, error: DocumentError) -> None:
+    """Refuse to write a lock anew if that would move what is frozen."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    kept = salvaged.images if salvaged else {}
+    lost = [f'"{name}"' for name in sorted(request.frozen) if name not in kept and f'"{name}"' in text]
+    if lost:
+        message = (
+            f"{error}; what is frozen must not move, and the pin of {', '.join(lost)} cannot be read. "
+            f"To put the lock back as it was, run: git checkout HEAD -- {shlex.quote(str(request.lockfile))}"
+        )
+        raise UsageError(message) from error
+
+
+def _lock_or_none(path: Path) -> Lockfile | None:
+    try:
+        return read_lockfile(path)
+    except (DocumentError, FileNotFoundError):
         return None
 
 

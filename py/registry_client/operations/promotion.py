@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from registry_client.errors import RegistryClientError, is_not_found
+from registry_client.errors import RegistryClientError
+from registry_client.operations.selection import digest_if_there
 from registry_client.plan import Edge, Plan
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def preflight(plan: Plan, store: AnyStore) -> list[EdgeResult]:
     Returns:
         One result for each edge, in order: pending, unchanged or failed.
     """
-    looks = store.each(lambda edge: _destination_digest(edge, store), plan.edges)
+    looks = store.each(lambda edge: digest_if_there(store, edge.destination), plan.edges)
     results = [_looked_at(edge, look) for edge, look in zip(plan.edges, looks, strict=True)]
     sources = _sources(results)
     found = dict(zip(sources, store.each(store.resolve, sources), strict=True))
@@ -114,15 +115,6 @@ def carry_out(results: Sequence[EdgeResult], store: AnyStore) -> list[EdgeResult
         result.failed(written) if isinstance(written, RegistryClientError) else written
         for result, written in zip(results, store.each(write, results), strict=True)
     ]
-
-
-def _destination_digest(edge: Edge, store: AnyStore) -> str | None:
-    try:
-        return store.resolve(edge.destination).digest
-    except RegistryClientError as error:
-        if is_not_found(error):
-            return None
-        raise
 
 
 def _looked_at(edge: Edge, look: str | RegistryClientError | None) -> EdgeResult:

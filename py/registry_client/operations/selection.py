@@ -1,10 +1,10 @@
-"""From what a reference points to, down to the image for a platform."""
+"""What a reference points to: the digest if there is one, or the image for a platform."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from registry_client.errors import BadRegistryResponseError, PlatformError
+from registry_client.errors import BadRegistryResponseError, PlatformError, RegistryClientError, is_not_found
 from registry_client.manifest import IMAGE_CONFIG_TYPES, Platform, parse_manifest
 from registry_client.platforms import fits, select
 
@@ -42,6 +42,27 @@ def resolve_platform(store: ImageStore, reference: ImageReference, wanted: Platf
         message = f"{reference}: {wanted} is not there; it is an image for {platform} only"
         raise PlatformError(message)
     return image.descriptor
+
+
+def digest_if_there(store: ImageStore, reference: ImageReference) -> str | None:
+    """Resolve a reference to what may not exist.
+
+    Args:
+        store: Where the image would be.
+        reference: The reference.
+
+    Returns:
+        The digest; None if the store says that it has no such image.
+
+    Raises:
+        RegistryClientError: The store gives no proper answer.
+    """
+    try:
+        return store.resolve(reference).digest
+    except RegistryClientError as error:
+        if is_not_found(error):
+            return None
+        raise
 
 
 def _images(

@@ -1,0 +1,102 @@
+"""``registry check``: how far a lock is from what its tags point to by now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from registry_client.command_line.ci_reports import github_annotations, junit_xml
+from registry_client.command_line.connection import add_connection_options, open_store
+from registry_client.command_line.console import DONE, FAILED, OUT_OF_DATE, root, tell, typed_path
+from registry_client.command_line.pin_reports import (
+    complain_of_failures,
+    grouped,
+    message_of,
+    print_json,
+    print_table,
+    summary,
+)
+from registry_client.documents import write_atomically
+from registry_client.errors import DocumentError
+from registry_client.lockfile import Lockfile, read_lockfile
+from registry_client.operations.drift import check_drift
+from registry_client.operations.pin_result import PinOutcome, PinResult
+from registry_client.request import LockRequest, read_lock_request
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+_GROUPS = {
+    outcome.value: [outcome]
+    for outcome in (
+        PinOutcome.UNCHANGED,
+        PinOutcome.SKIPPED,
+        PinOutcome.STALE,
+        PinOutcome.DRIFTED,
+        PinOutcome.GONE,
+        PinOutcome.FAILED,
+    )
+}
+
+
+def add_check_options(parser: argparse.ArgumentParser) -> None:
+    """Make a parser that of ``check``."""
+    parser.set_defaults(run=_check)
+    parser.add_argument("--request", type=Path, required=True)
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print a JSON object in place of the table")
+    form.add_argument("--github", action="store_true", help="print annotations for GitHub Actions below the table")
+    parser.add_argument("--junit", type=typed_path, metavar="PATH", help="write the results as JUnit XML, too")
+    add_connection_options(parser)
+
+
+def _check(options: argparse.Namespace) -> int:
+    request = read_lock_request(options.request)
+    lockfile = request.its_lockfile()
+    path = root() / lockfile
+    lock = _readable_lock(path, lockfile)
+    results = check_drift(request, lock, open_store(options))
+    if options.junit:
+        write_atomically(options.junit, junit_xml(request.target, results).encode())
+    if options.json:
+        print_json({"lockfile": lockfile, **grouped(results, _GROUPS)})
+    else:
+        print_table(results)
+    if options.github:
+        text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+        for line in github_annotations(results, lockfile, text):
+            print(line)
+    complain_of_failures(request, results)
+    return _conclude(request, results)
+
+
+def _readable_lock(path: Path, lockfile: str) -> Lockfile:
+    """The lock; one without pins if it cannot be read, which makes all that is declared stale."""
+    try:
+        return read_lockfile(path, lockfile)
+    except FileNotFoundError:
+        return Lockfile(images={})
+    except DocumentError as error:
+        tell(f"{error}; no pin of it can be checked")
+        return Lockfile(images={})
+
+
+def _conclude(request: LockRequest, results: Sequence[PinResult]) -> int:
+    """Say what to do, and choose the exit code."""
+    outcomes = {result.outcome for result in results}
+    behind = [
+        result
+        for result in results
+        if result.outcome is PinOutcome.STALE
+        or (result.outcome in {PinOutcome.DRIFTED, PinOutcome.GONE} and result.new)
+    ]
+    for result in results:
+        if result.outcome in {PinOutcome.STALE, PinOutcome.DRIFTED}:
+            tell(f"{request.target}: {message_of(result)}")
+    tell(f"{request.target}: {summary(results)}")
+    if behind:
+        tell(f"To update {request.lockfile}, run: {request.update_command([result.name for result in behind])}")
+    if outcomes & {PinOutcome.FAILED, PinOutcome.GONE}:
+        return FAILED
+    return OUT_OF_DATE if outcomes & {PinOutcome.STALE, PinOutcome.DRIFTED} else DONE
