@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 from integration.images import index, layout_tags, push, served_digest, single, write_layout
 from integration.servers import serve_crane
-from integration.workspace import Package, Result, Workspace
+from integration.workspace import Package, Workspace, fails, images_of, succeeds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 TESTS_FAILED = 3
@@ -28,49 +28,6 @@ CONFLICT = b"""\
 {}
 >>>>>>> branch
 """
-
-
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    """The workspace that all tests of this file share, each in a package of its own."""
-    workspace = Workspace(tmp_path_factory.mktemp("consumer"))
-    try:
-        yield workspace
-    finally:
-        workspace.bazel("shutdown")
-
-
-@pytest.fixture
-def package(workspace: Workspace, request: pytest.FixtureRequest) -> Package:
-    """A package that declares two images, in layouts that are there, and has no lock yet."""
-    package = Package(workspace, re.sub(r"\W+", "_", request.node.name).strip("_").lower())
-    write_layout(package.layout("app"), {"1.0": index("app"), "2.0": index("app, mended")})
-    write_layout(package.layout("base"), {"1.0": single("base")})
-    package.declare(images_of(package))
-    return package
-
-
-@pytest.fixture
-def locked(workspace: Workspace, package: Package) -> Package:
-    """The same package with its lock."""
-    succeeds(workspace.run(package.label("images.update")))
-    return package
-
-
-def images_of(package: Package) -> dict[str, str]:
-    return {"app": package.reference("app", "1.0"), "base": package.reference("base", "1.0")}
-
-
-def succeeds(result: Result) -> Result:
-    assert result.code == 0, result.output
-    return result
-
-
-def fails(result: Result, code: int, *said: str) -> Result:
-    assert result.code == code, result.output
-    for text in said:
-        assert text in result.output
-    return result
 
 
 def edited(package: Package, edit: Callable[[dict[str, dict[str, str]]], object]) -> bytes:
@@ -148,7 +105,7 @@ def test_a_lock_that_will_not_do_fails_the_build_and_the_command_it_names_mends_
 
     failed = fails(workspace.build(locked.label("images")), 1, locked.label("images"), said, "images.lock.json")
     assert workspace.snapshot() == before
-    assert failed.proposed == f"bazel run {locked.label('images.update')}"
+    assert failed.proposed.startswith(f"bazel run {locked.label('images.update')}")
 
     succeeds(workspace.type_in(failed.proposed))
     assert locked.lock.read_bytes() == good
@@ -169,7 +126,7 @@ def test_a_new_package_gets_its_lock_by_the_command_that_the_build_names(
 def test_update_twice_leaves_the_same_bytes(workspace: Workspace, locked: Package) -> None:
     before = workspace.snapshot()
     again = succeeds(workspace.run(locked.label("images.update")))
-    assert f"app unchanged {index('app').digest}" in again.output
+    assert re.search(rf"^app +1\.0 +{index('app').digest} +unchanged$", again.output, re.MULTILINE)
     assert workspace.snapshot() == before
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from integration.servers import find_tool
 from integration.tool import inherited_environment
 
 if TYPE_CHECKING:
@@ -20,14 +21,14 @@ if TYPE_CHECKING:
 
 _COMMAND_SECONDS = 300
 _IDLE_SECONDS = 300
-_PROPOSED = re.compile(r"\brun: (bazel run \S+)")
+_PROPOSED = re.compile(r"\brun: ((?:bazel|git) .+)$", re.MULTILINE)
 _BUILD_FILE = """\
 load("@registry_rules//registry_rules:defs.bzl", "image_lock", "image_retag")
 
 image_lock(
     name = "images",
     images = {images},
-    lockfile = {lockfile},
+    {attributes}
 )
 """
 _RETAG = """
@@ -65,7 +66,12 @@ class Result:
 
 
 class Workspace:
-    """The consumer's source tree, and the Bazel that builds it."""
+    """The consumer's source tree, and the Bazel that builds it.
+
+    Attributes:
+        project: The copy of the whole source tree.
+        root: The consumer's module in it.
+    """
 
     def __init__(self, scratch: Path) -> None:
         """Copy the source tree; start nothing yet.
@@ -73,7 +79,7 @@ class Workspace:
         Args:
             scratch: An empty folder for all that comes into being.
         """
-        project = self._project = scratch / "project"
+        project = self.project = scratch / "project"
         for path in map(Path, os.environ["SOURCES"].split()):
             copy = project / path
             copy.parent.mkdir(parents=True, exist_ok=True)
@@ -120,14 +126,27 @@ class Workspace:
     def type_in(self, command: str) -> Result:
         """Run a command that a message proposes, as it stands there."""
         program, *arguments = shlex.split(command)
-        assert program == "bazel"
-        return self.bazel(*arguments)
+        return self.bazel(*arguments) if program == "bazel" else self.git(*arguments)
+
+    def git(self, *arguments: str) -> Result:
+        """Run git in the workspace, which is a repository of its own."""
+        settings = ["-c", "user.name=nobody", "-c", "user.email=nobody@localhost", "-c", "init.defaultBranch=main"]
+        done = subprocess.run(
+            [find_tool("git"), *settings, *arguments],
+            cwd=self.root,
+            env=inherited_environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        return Result(code=done.returncode, output=done.stdout)
 
     def _make_images(self) -> None:
         """Make the images of the quickstart, which the workspace declares."""
-        program = self._project / "examples/quickstart/make_images.py"
-        environment = inherited_environment() | {"PYTHONPATH": str(self._project / "py")}
-        subprocess.run([sys.executable, str(program)], cwd=self._project, env=environment, check=True)
+        program = self.project / "examples/quickstart/make_images.py"
+        environment = inherited_environment() | {"PYTHONPATH": str(self.project / "py")}
+        subprocess.run([sys.executable, str(program)], cwd=self.project, env=environment, check=True)
 
     def built(self, path: str) -> bytes:
         """The content of a file that was built."""
@@ -135,7 +154,7 @@ class Workspace:
 
     def snapshot(self) -> dict[str, bytes]:
         """All files of the project, and of the workspace in it; those that Bazel's links lead to are none of it."""
-        return {str(path): path.read_bytes() for path in self._project.rglob("*") if path.is_file()}
+        return {str(path): path.read_bytes() for path in self.project.rglob("*") if path.is_file()}
 
 
 class Package:
@@ -171,9 +190,31 @@ class Package:
         *,
         lockfile: str | None = "images.lock.json",
         retag: tuple[str, list[str]] | None = None,
+        **attributes: object,
     ) -> None:
         """Write the BUILD file, in which ``retag`` names an image and the tags that it is to get."""
-        text = _BUILD_FILE.format(images=json.dumps(images), lockfile=json.dumps(lockfile).replace("null", "None"))
+        given = ({"lockfile": lockfile} if lockfile else {}) | attributes
+        lines = [f"{name} = {json.dumps(value)}," for name, value in given.items()]
+        text = _BUILD_FILE.format(images=json.dumps(images), attributes="\n    ".join(lines))
         if retag is not None:
             text += _RETAG.format(image=retag[0], tags=json.dumps(retag[1]))
         (self.folder / "BUILD.bazel").write_text(text, encoding="utf-8")
+
+
+def images_of(package: Package) -> dict[str, str]:
+    """What the packages of the tests declare."""
+    return {"app": package.reference("app", "1.0"), "base": package.reference("base", "1.0")}
+
+
+def succeeds(result: Result) -> Result:
+    """Say that a command does what it should; returns its result."""
+    assert result.code == 0, result.output
+    return result
+
+
+def fails(result: Result, code: int, *said: str) -> Result:
+    """Say that a command fails as it should, and says why; returns its result."""
+    assert result.code == code, result.output
+    for text in said:
+        assert text in result.output
+    return result
