@@ -129,6 +129,18 @@ def test_credentials_come_from_what_is_passed_explicitly_and_from_nowhere_else(
         assert PASSWORD not in done.output
 
 
+def test_the_action_says_what_it_needs(workspace: Workspace, package: Package, registry: str) -> None:
+    declared = {"app": f"{registry}/team/app:1.0"}
+    package.declare(declared, lockfile=None)
+    query = ["aquery", f"mnemonic(ImageLock, {package.label('all')})"]
+    unlocked = succeeds(workspace.bazel(*query)).output
+    assert unlocked.count("Mnemonic: ImageLock") == 1
+    assert "ExecutionInfo: {no-cache: 1, no-remote: 1, requires-network: 1}" in unlocked
+    succeeds(workspace.build("--sandbox_default_allow_network=false", package.label("images.app")))
+    package.declare(declared)
+    assert "requires-network" not in succeeds(workspace.bazel(*query)).output
+
+
 def test_options_come_from_the_build_setting_and_from_the_attribute(
     workspace: Workspace, package: Package, registry: str
 ) -> None:
