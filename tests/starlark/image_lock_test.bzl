@@ -38,6 +38,19 @@ def _pinned_image_info_test_impl(ctx):
 
 _pinned_image_info_test = analysistest.make(_pinned_image_info_test_impl)
 
+def _check_arguments_test_impl(ctx):
+    env = analysistest.begin(ctx)
+    target = analysistest.target_under_test(env)
+    arguments = json.decode(target[RunEnvironmentInfo].environment["REGISTRY_RULES_ARGS"])
+    asserts.equals(env, ["check", "--request"], arguments[:2])
+    asserts.equals(env, ["--retries=1", "--timeout=9"], arguments[3:])
+    return analysistest.end(env)
+
+_check_arguments_test = analysistest.make(
+    _check_arguments_test_impl,
+    config_settings = {str(Label("//:registry_options")): ["--retries=1"]},
+)
+
 def _retag_is_a_plan_test_impl(ctx):
     env = analysistest.begin(ctx)
     target = analysistest.target_under_test(env)
@@ -64,6 +77,10 @@ def image_lock_test_suite(*, name):
         name = name + "_pinned_image_info",
         target_under_test = ":pins.cache",
     )
+    _check_arguments_test(
+        name = name + "_options_of_the_setting_come_before_those_of_the_attribute",
+        target_under_test = ":pins.check",
+    )
     _retag_is_a_plan_test(
         name = name + "_retag_is_a_plan",
         target_under_test = ":retag",
@@ -72,6 +89,7 @@ def image_lock_test_suite(*, name):
         name = name,
         tests = [
             name + "_one_action_writes_all_pins",
+            name + "_options_of_the_setting_come_before_those_of_the_attribute",
             name + "_pinned_image_info",
             name + "_retag_is_a_plan",
         ],
