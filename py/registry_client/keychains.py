@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from registry_client.credentials import Keychain
 
 _LEADS_TO_GOOGLE = ("GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_CONFIG", "HOME", "USERPROFILE", "GCE_METADATA_HOST")
+"""Where google-auth looks beside the metadata server that every machine of Google's has."""
 
 
 def default_keychain(
@@ -25,11 +26,9 @@ def default_keychain(
     docker_config: Path | None = None,
     credential_helpers: Sequence[str] = (),
     report: Callable[[str], None] = lambda _: None,
+    explicit: bool = False,
 ) -> Chain:
     """Put together the usual keychains: what was asked for, then the environment, then the home directory.
-
-    Nothing is looked up behind the environment's back: without a home in it, as in a Bazel action, there is none, and
-    Google's credentials count only if a variable leads to them.
 
     Args:
         environment: The environment variables.
@@ -37,6 +36,8 @@ def default_keychain(
             at home.
         credential_helpers: Bazel credential helpers, as ``PROGRAM`` or ``HOST=PROGRAM``.
         report: Takes what is wrong with a keychain, as a sentence for people.
+        explicit: Look at nothing that no variable leads to, as Google's metadata server: in a Bazel action, what finds
+            a credential must be what was passed to it.
 
     Returns:
         The chain.
@@ -45,7 +46,7 @@ def default_keychain(
     keychains: list[Keychain] = [_bazel_helper(text) for text in credential_helpers]
     keychains += map(DockerConfig, _config_files(environment, home, docker_config))
     keychains.append(Netrc(Path(environment.get("NETRC") or home / ".netrc")))
-    if any(environment.get(variable) for variable in _LEADS_TO_GOOGLE):
+    if not explicit or any(environment.get(variable) for variable in _LEADS_TO_GOOGLE):
         keychains.append(GoogleKeychain())
     return Chain(keychains, report)
 

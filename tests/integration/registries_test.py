@@ -63,7 +63,7 @@ def test_update_locks_what_the_tags_point_to(tool: Tool, images: dict[str, str])
     app, base = index("app"), single("base")
     result = tool.update(images)
     assert result.code == 0, result.stderr
-    assert result.lines == [["app", "added", "-", app.digest], ["base", "added", "-", base.digest]]
+    assert result.outcomes == [("app", "added", "-", app.digest), ("base", "added", "-", base.digest)]
     assert locked(tool) == {
         "app": {
             "digest": app.digest,
@@ -87,7 +87,7 @@ def test_a_second_update_leaves_the_same_bytes(tool: Tool, images: dict[str, str
     first, written = tool.lock.read_bytes(), tool.lock.stat().st_mtime_ns
     result = tool.update(images)
     assert result.code == 0
-    assert [line[1] for line in result.lines] == ["unchanged", "unchanged"]
+    assert [outcome for _, outcome, _, _ in result.outcomes] == ["unchanged", "unchanged"]
     assert tool.lock.read_bytes() == first
     assert tool.lock.stat().st_mtime_ns == written
 
@@ -105,8 +105,8 @@ def test_update_picks_up_a_tag_that_has_moved(tool: Tool, images: dict[str, str]
     push(registry, REPOSITORY, "1.0", index("app, mended"))
     result = tool.update(images)
     assert result.code == 0
-    assert result.lines[0] == ["app", "updated", index("app").digest, index("app, mended").digest]
-    assert result.lines[1][1] == "unchanged"
+    assert result.outcomes[0] == ("app", "updated", index("app").digest, index("app, mended").digest)
+    assert result.outcomes[1][1] == "unchanged"
     assert locked(tool)["app"]["digest"] == index("app, mended").digest
 
 
@@ -116,7 +116,7 @@ def test_update_by_name_leaves_the_other_pins_alone(tool: Tool, images: dict[str
     push(registry, "base", "bookworm", single("base, mended"))
     result = tool.update(images, "base")
     assert result.code == 0
-    assert result.lines == [["base", "updated", single("base").digest, single("base, mended").digest]]
+    assert result.outcomes == [("base", "updated", single("base").digest, single("base, mended").digest)]
     assert locked(tool)["app"]["digest"] == index("app").digest
     assert locked(tool)["base"]["digest"] == single("base, mended").digest
 
@@ -125,7 +125,7 @@ def test_update_removes_the_pin_of_what_is_no_longer_declared(tool: Tool, images
     tool.update(images)
     app = images.pop("app")
     result = tool.update(images)
-    assert ["app", "removed", index("app").digest, "-"] in result.lines
+    assert ("app", "removed", index("app").digest, "-") in result.outcomes
     assert list(locked(tool)) == ["base"]
     assert app not in tool.lock.read_text()
 
@@ -161,7 +161,7 @@ def test_an_image_that_is_not_there_leaves_the_lock_alone(
     images["app"] = reference.format(registry=registry)
     result = tool.update(images)
     assert result.code == 1
-    assert [line[:2] for line in result.lines] == [["app", "failed"], ["base", "updated"]]
+    assert [outcome[:2] for outcome in result.outcomes] == [("app", "failed"), ("base", "updated")]
     assert images["app"] in result.complaints[0]
     assert "404" in result.complaints[0]
     assert "bazel run //:images.update" in result.complaints[1]

@@ -32,6 +32,12 @@ class Result:
         return [line.split() for line in self.stdout.splitlines()]
 
     @property
+    def outcomes(self) -> list[tuple[str, str, str, str]]:
+        """The table of an update: name, what happened, old and new digest."""
+        rows = [line.split() for line in self.stdout.splitlines()[1:]]
+        return [(row[0], row[-1], row[2], row[-2]) for row in rows]
+
+    @property
     def complaints(self) -> list[str]:
         """The lines that say what is wrong."""
         return [line for line in self.stderr.splitlines() if line.startswith("error: ")]

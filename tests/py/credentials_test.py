@@ -294,6 +294,16 @@ class TestChain:
         chain = default_keychain(environment, docker_config=tmp_path, credential_helpers=[helper])
         assert found(chain, target()).headers == {"A": "b"}
 
+    @pytest.mark.parametrize(("explicit", "asked"), [(False, True), (True, False)])
+    def test_google_is_asked_unless_only_what_variables_lead_to_counts(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, explicit: bool, asked: bool
+    ) -> None:
+        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "absent.json"))
+        said: list[str] = []
+        chain = default_keychain({"NETRC": str(tmp_path / "none")}, report=said.append, explicit=explicit)
+        assert chain.find(target("gcr.io")) is None
+        assert any("Google" in text for text in said) == asked
+
 
 def test_no_secret_is_in_a_repr() -> None:
     credential = Credential(

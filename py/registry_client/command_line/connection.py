@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from registry_client.client import Client
 
 
-def add_connection_options(parser: argparse.ArgumentParser) -> None:
+def add_connection_options(parser: argparse.ArgumentParser, *, explicit: bool = False) -> None:
     """Add the options to a command.
 
     Args:
         parser: The command's parser.
+        explicit: Whether only those credentials count that a variable leads to, see ``default_keychain``.
     """
+    parser.set_defaults(explicit_credentials=explicit)
     group = parser.add_argument_group("how to talk to registries")
     group.add_argument("--docker-config", type=_existing, metavar="PATH", help="config.json, or the directory of it")
     group.add_argument(
@@ -111,6 +113,7 @@ def _open_client(options: argparse.Namespace) -> Client:
         os.environ,
         docker_config=options.docker_config,
         credential_helpers=options.credential_helper,
+        explicit=options.explicit_credentials,
         report=lambda text: tell(f"warning: {text}"),
     )
     return Client(

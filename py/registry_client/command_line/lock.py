@@ -48,7 +48,7 @@ def add_pins_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--digests", type=Path, nargs="*", default=())
     parser.add_argument("--pinned", type=Path, nargs="*", default=())
-    add_connection_options(parser)
+    add_connection_options(parser, explicit=True)
 
 
 def add_verify_options(parser: argparse.ArgumentParser) -> None:
