@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from registry_client import Descriptor, Image, ImageReference, LayoutStore, parse_reference
-from registry_client.manifest import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, digest_of
+from registry_client.descriptor import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from registry_client.client import ClientOptions as ClientOptions
     from registry_client.credentials import Credential as Credential
     from registry_client.credentials import Keychain as Keychain
+    from registry_client.descriptor import Descriptor as Descriptor
     from registry_client.errors import (
         BadRegistryResponseError as BadRegistryResponseError,
     )
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     )
     from registry_client.keychains import default_keychain as default_keychain
     from registry_client.layout import LayoutStore as LayoutStore
-    from registry_client.manifest import Descriptor as Descriptor
     from registry_client.manifest import Image as Image
     from registry_client.reference import (
         ImageReference as ImageReference,
@@ -59,7 +59,7 @@ _HOMES = {
     "ClientOptions": "client",
     "Credential": "credentials",
     "CredentialError": "errors",
-    "Descriptor": "manifest",
+    "Descriptor": "descriptor",
     "Image": "manifest",
     "ImageReference": "reference",
     "InnerError": "errors",

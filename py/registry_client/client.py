@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from registry_client.descriptor import MANIFEST_TYPES, Descriptor, digest_of, verify_digest
 from registry_client.errors import (
     BadRegistryResponseError,
     InvalidReferenceError,
@@ -13,15 +14,7 @@ from registry_client.errors import (
     RegistryError,
     UnrecognizedRegistryError,
 )
-from registry_client.manifest import (
-    MANIFEST_TYPES,
-    MAX_MANIFEST_SIZE,
-    Descriptor,
-    Image,
-    digest_of,
-    media_type_of,
-    verify_digest,
-)
+from registry_client.manifest import MAX_MANIFEST_SIZE, Image, media_type_of
 from registry_client.reference import (
     DOCKER_HUB,
     DOCKER_HUB_API,

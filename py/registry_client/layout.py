@@ -8,18 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from registry_client.descriptor import MANIFEST_TYPES, OCI_INDEX, Descriptor, digest_of, verify_digest
 from registry_client.documents import write_atomically
 from registry_client.errors import DigestMismatchError, LayoutError, LayoutLacksImageError
-from registry_client.manifest import (
-    MANIFEST_TYPES,
-    MAX_MANIFEST_SIZE,
-    OCI_INDEX,
-    Descriptor,
-    Image,
-    digest_of,
-    media_type_of,
-    verify_digest,
-)
+from registry_client.manifest import MAX_MANIFEST_SIZE, Image, media_type_of
 from registry_client.reference import OCI_LAYOUT, ImageReference, parse_reference, validate_tag
 
 if TYPE_CHECKING:

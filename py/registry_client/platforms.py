@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from registry_client.descriptor import Descriptor, Platform
 from registry_client.errors import PlatformError, UsageError
-from registry_client.manifest import Descriptor, Platform
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

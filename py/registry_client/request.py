@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
-    from registry_client.manifest import Platform
+    from registry_client.descriptor import Platform
 
 _IMAGE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 _RESERVED_NAMES = frozenset({"check", "update"})

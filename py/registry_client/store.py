@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from registry_client.manifest import Descriptor, Image
+    from registry_client.descriptor import Descriptor
+    from registry_client.manifest import Image
     from registry_client.reference import ImageReference
 
 

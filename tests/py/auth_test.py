@@ -12,8 +12,8 @@ import pytest
 from faults import FaultyRegistry, Reply, serving
 from registry_client import Client, ClientOptions, Credential, TransportOptions
 from registry_client.credentials import Target
+from registry_client.descriptor import OCI_MANIFEST, digest_of
 from registry_client.errors import BadRegistryResponseError, RegistryError
-from registry_client.manifest import OCI_MANIFEST, digest_of
 
 SECRET = "hunter2-s3cret"  # noqa: S105 - it opens nothing
 MANIFEST = b'{"schemaVersion": 2, "config": {}}'

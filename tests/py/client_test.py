@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from faults import Reply, serving
 from registry_client import Client, ClientOptions, TransportOptions
+from registry_client.descriptor import OCI_MANIFEST, digest_of
 from registry_client.errors import (
     BadRegistryResponseError,
     DigestMismatchError,
@@ -17,7 +18,7 @@ from registry_client.errors import (
     UnrecognizedRegistryError,
     is_manifest_unknown,
 )
-from registry_client.manifest import MAX_MANIFEST_SIZE, OCI_MANIFEST, Image, digest_of
+from registry_client.manifest import MAX_MANIFEST_SIZE, Image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
+from registry_client.descriptor import OCI_MANIFEST, digest_of
 from registry_client.errors import (
     DigestMismatchError,
     InvalidTagError,
@@ -15,7 +16,7 @@ from registry_client.errors import (
     RegistryClientError,
 )
 from registry_client.layout import LayoutStore
-from registry_client.manifest import OCI_MANIFEST, Image, digest_of
+from registry_client.manifest import Image
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,8 +6,9 @@ import json
 from typing import TYPE_CHECKING
 
 from registry_client.__main__ import main
+from registry_client.descriptor import OCI_INDEX, OCI_MANIFEST, digest_of
 from registry_client.layout import LayoutStore
-from registry_client.manifest import OCI_INDEX, OCI_MANIFEST, Image, digest_of
+from registry_client.manifest import Image
 
 if TYPE_CHECKING:
     from pathlib import Path

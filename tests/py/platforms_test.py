@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from registry_client.descriptor import OCI_MANIFEST, Descriptor, Platform
 from registry_client.errors import PlatformError, UsageError
-from registry_client.manifest import OCI_MANIFEST, Descriptor, Platform
 from registry_client.platforms import parse_platform, select
 
 

@@ -18,8 +18,8 @@ import registry_client
 from faults import Reply, serving
 from registry_client.__main__ import main
 from registry_client.client import Client
+from registry_client.descriptor import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, digest_of
 from registry_client.layout import LayoutStore
-from registry_client.manifest import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, digest_of
 from registry_client.operations.stores import AnyStore
 
 if TYPE_CHECKING:

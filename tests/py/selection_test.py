@@ -6,9 +6,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from registry_client.descriptor import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, digest_of
 from registry_client.errors import BadRegistryResponseError, PlatformError
 from registry_client.layout import LayoutStore
-from registry_client.manifest import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Image, digest_of
+from registry_client.manifest import Image
 from registry_client.operations.selection import resolve_platform
 from registry_client.platforms import parse_platform
 from registry_client.reference import parse_reference

@@ -15,8 +15,8 @@ from faults import Reply, serving
 from hypothesis import given
 from hypothesis import strategies as st
 from registry_client import Client, ClientOptions, Image, TransportOptions
+from registry_client.descriptor import OCI_MANIFEST, Descriptor, digest_of
 from registry_client.errors import BadRegistryResponseError, RegistryError, RegistryUnreachableError
-from registry_client.manifest import OCI_MANIFEST, Descriptor, digest_of
 from registry_client.transport import Transport, _Patience, display_url, origin
 from urllib3 import HTTPResponse
 

@@ -15,7 +15,7 @@ from registry_client.reference import parse_reference
 if TYPE_CHECKING:
     import argparse
 
-    from registry_client.manifest import Descriptor
+    from registry_client.descriptor import Descriptor
     from registry_client.reference import ImageReference
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from registry_client.descriptor import Descriptor
 from registry_client.errors import PlatformError, RegistryClientError, StaleError, UsageError
 from registry_client.lockfile import LockedImage, Lockfile
-from registry_client.manifest import Descriptor
 from registry_client.operations.pin_result import PinOutcome, PinResult
 from registry_client.operations.selection import resolve_platform
 from registry_client.platforms import fits, parse_platform
@@ -15,8 +15,8 @@ from registry_client.platforms import fits, parse_platform
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from registry_client.descriptor import Platform
     from registry_client.layout import LayoutStore
-    from registry_client.manifest import Platform
     from registry_client.operations.stores import AnyStore
     from registry_client.request import LockRequest
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from registry_client.descriptor import IMAGE_CONFIG_TYPES, Platform
 from registry_client.errors import BadRegistryResponseError, PlatformError, RegistryClientError, is_not_found
-from registry_client.manifest import IMAGE_CONFIG_TYPES, Platform, parse_manifest
+from registry_client.manifest import parse_manifest
 from registry_client.platforms import fits, select
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from registry_client.manifest import Descriptor, Image
+    from registry_client.descriptor import Descriptor
+    from registry_client.manifest import Image
     from registry_client.reference import ImageReference
     from registry_client.store import ImageStore
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from registry_client.manifest import Descriptor, Image
+    from registry_client.descriptor import Descriptor
+    from registry_client.manifest import Image
     from registry_client.store import ImageStore
 
 CONCURRENCY = 16
