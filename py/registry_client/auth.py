@@ -15,14 +15,14 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from requests.auth import AuthBase
 
 from registry_client.challenge import Challenge, parse_challenges
 from registry_client.credentials import Credential, Target
 from registry_client.errors import BadRegistryResponseError, RegistryClientError
-from registry_client.transport import display_url, origin
+from registry_client.messages import display_url, origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from registry_client.credentials import Keychain
 
 _REPOSITORY = re.compile(r"/v2/(?P<repository>.+)/(?:manifests|blobs|tags|referrers)/")
-_READING = frozenset({"GET", "HEAD"})
+_ACTIONS = {"PUT": "pull,push", "POST": "pull,push", "PATCH": "pull,push", "DELETE": "pull,delete"}
+"""What a method does to a repository; all others only read."""
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 _CLIENT = "registry_rules"
 _DEFAULT_LIFETIME = 60.0
@@ -50,11 +51,14 @@ class Scope(NamedTuple):
     origin: str
     repository: str
     actions: str
+    mounted: str = ""
+    """A repository that blobs are mounted from, which must be readable too."""
 
     @property
-    def name(self) -> str:
+    def names(self) -> list[str]:
         """As a token server wants it (distribution, "Token Scope Documentation")."""
-        return f"repository:{self.repository}:{self.actions}" if self.repository else ""
+        names = [f"repository:{self.repository}:{self.actions}"] if self.repository else []
+        return [*names, f"repository:{self.mounted}:pull"] if self.mounted else names
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -190,8 +194,8 @@ class RegistryAuth(AuthBase):
     def _exchange_token(self, scope: Scope, challenge: Challenge, credential: Credential | None) -> _Grant:
         realm = challenge.parameters.get("realm", "")
         self._check_realm(realm, scope.origin, credential)
-        query = {"service": challenge.parameters.get("service", ""), "scope": self._stated.get(scope, scope.name)}
-        body = self._get_token(_token_request(realm, query, credential))
+        scopes = self._stated[scope].split() if scope in self._stated else scope.names
+        body = self._get_token(_token_request(realm, challenge.parameters.get("service", ""), scopes, credential))
         try:
             answer = json.loads(body)
             token = _TOKEN.fullmatch(answer.get("token") or answer["access_token"])
@@ -240,16 +244,19 @@ class RegistryAuth(AuthBase):
             raise BadRegistryResponseError(message)
 
 
-def _token_request(realm: str, query: Mapping[str, str], credential: Credential | None) -> TokenRequest:
-    query = {key: value for key, value in query.items() if value}
+def _token_request(realm: str, service: str, scopes: Sequence[str], credential: Credential | None) -> TokenRequest:
+    query = [("service", service)] if service else []
     if credential is not None and credential.identity_token:
-        form = query | {
-            "grant_type": "refresh_token",
-            "client_id": _CLIENT,
-            "refresh_token": credential.identity_token,
-        }
+        # in a form, all scopes are one field
+        form = [*query, *([("scope", " ".join(scopes))] if scopes else [])]
+        form += [
+            ("grant_type", "refresh_token"),
+            ("client_id", _CLIENT),
+            ("refresh_token", credential.identity_token),
+        ]
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         return TokenRequest(url=realm, headers=headers, body=urlencode(form).encode())
+    query += [("scope", scope) for scope in scopes]
     headers = {"Authorization": _basic(credential)} if credential is not None and credential.username else {}
     separator = "&" if urlsplit(realm).query else "?"
     return TokenRequest(url=realm + separator + urlencode(query) if query else realm, headers=headers)
@@ -269,9 +276,10 @@ def _monotonic(expires: float | None) -> float:
 
 def _scope(request: requests.PreparedRequest) -> Scope:
     url = str(request.url)
-    match = _REPOSITORY.match(urlsplit(url).path)
-    actions = "pull" if request.method in _READING else "pull,push"
-    return Scope(origin(url), match["repository"] if match else "", actions)
+    parts = urlsplit(url)
+    match = _REPOSITORY.match(parts.path)
+    mounted = parse_qs(parts.query).get("from", [""])[0] if request.method == "POST" else ""
+    return Scope(origin(url), match["repository"] if match else "", _ACTIONS.get(str(request.method), "pull"), mounted)
 
 
 def _same_site(host: str, registry: str) -> bool:

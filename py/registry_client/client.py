@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from registry_client.blobs import Blobs
 from registry_client.descriptor import MANIFEST_TYPES, Descriptor, digest_of, verify_digest
 from registry_client.errors import (
     BadRegistryResponseError,
@@ -13,6 +14,7 @@ from registry_client.errors import (
     RegistryClientError,
     RegistryError,
     UnrecognizedRegistryError,
+    UsageError,
 )
 from registry_client.manifest import MAX_MANIFEST_SIZE, Image, media_type_of
 from registry_client.reference import (
@@ -23,17 +25,21 @@ from registry_client.reference import (
     validate_digest,
     validate_tag,
 )
+from registry_client.referrers import Referrers, pages
 from registry_client.session import Session
-from registry_client.transport import Answer, TransportOptions
+from registry_client.transport import TransportOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections import Counter
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     import requests
     from typing_extensions import Self
 
     from registry_client.credentials import Keychain
+    from registry_client.messages import Answer
+    from registry_client.verification import OpenBlob
 
 _T = TypeVar("_T")
 
@@ -84,6 +90,7 @@ class Client:
         self._session = Session(
             options.transport, keychain=credentials, http=session, trusted_realms=options.trusted_realms
         )
+        self._referrers = Referrers(self._session, lambda reference: self._get(self._origin(reference), reference))
 
     def __enter__(self) -> Self:
         """Return the client itself."""
@@ -165,6 +172,8 @@ class Client:
     def put_image(self, reference: ImageReference | str, image: Image) -> None:
         """Put a manifest (distribution specification, "Pushing Manifests").
 
+        One with a subject gets into the list of the subject's referrers, whether the registry keeps that or not.
+
         Args:
             reference: Where to; a digest must be the image's own.
             image: The manifest, whose blobs and children are there already.
@@ -185,6 +194,8 @@ class Client:
         stated = _stated_digest(answer)
         if stated is not None:
             verify_digest(image.raw_manifest, stated, str(reference))
+        if "OCI-Subject" not in answer.headers and b'"subject"' in image.raw_manifest:
+            self._referrers.add(self.put_image, reference, image)
 
     def tag_image(self, image: Image, tag: str) -> None:
         """Give an image one more tag in its own repository.
@@ -200,6 +211,147 @@ class Client:
         """
         validate_tag(tag)
         self.put_image(parse_reference(image.reference).tagged(tag), image)
+
+    def has_blob(self, reference: ImageReference | str, descriptor: Descriptor) -> bool:
+        """Find out whether a repository has a blob, with HEAD ("Checking if content exists").
+
+        Args:
+            reference: Any reference to the repository.
+            descriptor: The blob.
+
+        Returns:
+            Whether it is there.
+
+        Raises:
+            RegistryClientError: The registry gives no proper answer.
+        """
+        return self._blobs(reference).has(descriptor.digest)
+
+    def read_blob(self, reference: ImageReference | str, descriptor: Descriptor, offset: int = 0) -> Iterator[bytes]:
+        """Get a blob of any size as a stream (distribution specification, "Pulling blobs").
+
+        Args:
+            reference: The repository that it is in.
+            descriptor: The blob.
+            offset: How many bytes to leave out at the start.
+
+        Yields:
+            Its bytes, not checked: ``VerifiedBlob`` does that.
+
+        Raises:
+            RegistryClientError: The registry gives no proper answer.
+        """
+        return self._blobs(reference).read(descriptor, offset)
+
+    def mount_blob(self, reference: ImageReference | str, descriptor: Descriptor, repository: str) -> str:
+        """Have a blob taken over from another repository of the registry ("Mounting a blob from another repository").
+
+        Args:
+            reference: The repository that it is to be in.
+            descriptor: The blob.
+            repository: The repository that has it.
+
+        Returns:
+            Where ``write_blob`` may upload it, if the registry does not take it over; else empty.
+
+        Raises:
+            RegistryClientError: The registry gives no proper answer.
+        """
+        return self._blobs(reference).mount(descriptor.digest, repository)
+
+    def write_blob(
+        self,
+        reference: ImageReference | str,
+        descriptor: Descriptor,
+        source: OpenBlob,
+        moved: Callable[[int], object] = lambda _: None,
+        *,
+        location: str = "",
+    ) -> None:
+        """Upload a blob as a stream (distribution specification, "Pushing blobs").
+
+        Its digest is checked on the way; after a dropped connection, the upload goes on where it was.
+
+        Args:
+            reference: The repository that it is to be in.
+            descriptor: The blob.
+            source: Opens it at an offset in bytes.
+            moved: Takes the number of bytes each time some are sent.
+            location: Where to upload it, from ``mount_blob``.
+
+        Raises:
+            DigestMismatchError: The source has other bytes.
+            RegistryClientError: The registry gives no proper answer.
+        """
+        self._blobs(reference).write(descriptor, source, moved, location)
+
+    def get_referrers(self, reference: ImageReference | str) -> list[Descriptor]:
+        """List what refers to an image: signatures, attestations, SBOMs (distribution specification, "Referrers").
+
+        Args:
+            reference: The image, by digest.
+
+        Returns:
+            The descriptors of those manifests, with their artifact types and annotations.
+
+        Raises:
+            RegistryClientError: The registry gives no proper answer.
+        """
+        reference = _parsed(reference)
+        return self._referrers.of(self._origin(reference).host, reference)
+
+    def get_tags(self, reference: ImageReference | str) -> list[str]:
+        """List the tags of a repository (distribution specification, "Listing Tags").
+
+        Args:
+            reference: Any reference to the repository.
+
+        Returns:
+            The tags, in the registry's order.
+
+        Raises:
+            RegistryClientError: The registry gives no proper answer.
+        """
+        reference = _parsed(reference)
+        found = pages(self._session, self._origin(reference).host, f"/v2/{reference.repository}/tags/list")
+        return [str(tag) for page in found for tag in _listed(page.get("tags"))]
+
+    def delete_tag(self, reference: ImageReference | str) -> None:
+        """Take a tag away; the image stays (distribution specification, "Deleting tags").
+
+        Args:
+            reference: The tag.
+
+        Raises:
+            RegistryClientError: The registry refuses, as many do.
+        """
+        reference = _parsed(reference)
+        if reference.tag is None or reference.digest is not None:
+            message = f"{reference} names an image, and only a tag may be taken away"
+            raise UsageError(message)
+        self._session.send("DELETE", *self._origin(reference), limit=MAX_MANIFEST_SIZE)
+
+    def check_push(self, reference: ImageReference | str) -> None:
+        """Find out whether one may write to a repository, as far as that can be told without writing.
+
+        That is whether a token for it is to be had, from a registry that is known to want one.
+
+        Args:
+            reference: Any reference to the repository.
+
+        Raises:
+            RegistryClientError: One may not.
+        """
+        self._session.check_push(*self._origin(_parsed(reference)))
+
+    @property
+    def request_counts(self) -> Counter[str]:
+        """How many requests of each method have been sent, those for tokens among them."""
+        return self._session.request_counts
+
+    def _blobs(self, reference: ImageReference | str) -> Blobs:
+        reference = _parsed(reference)
+        return Blobs(self._session, self._origin(reference).host, reference.repository)
 
     def _from_mirrors(self, ask: Callable[[_Place, ImageReference], _T], reference: ImageReference) -> _T | None:
         """Ask the mirrors of a registry for a digest; None if they are not to be asked, or none has it."""
@@ -235,6 +387,10 @@ class Client:
     @staticmethod
     def _origin(reference: ImageReference) -> _Place:
         return _Place.of(DOCKER_HUB_API if reference.registry == DOCKER_HUB else reference.registry, reference)
+
+
+def _listed(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
 
 
 class _Place(NamedTuple):

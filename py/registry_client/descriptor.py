@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from registry_client.errors import BadRegistryResponseError, DigestMismatchError
+from registry_client.reference import validate_digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
+OCI_EMPTY = "application/vnd.oci.empty.v1+json"
 OCI_LAYER = "application/vnd.oci.image.layer.v1.tar"
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
@@ -76,12 +78,18 @@ class Descriptor:
         digest: ``algorithm:hex``.
         size: Bytes.
         platform: Only in an index, and not always there.
+        artifact_type: What kind of artifact a manifest is; empty for an image.
+        annotations: Whatever else is said of it.
+        urls: Where the content may be had, where it is not in the registry itself.
     """
 
     media_type: str
     digest: str
     size: int
     platform: Platform | None = None
+    artifact_type: str = ""
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    urls: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Descriptor:
@@ -91,21 +99,44 @@ class Descriptor:
             BadRegistryResponseError: A field is missing or of the wrong type.
         """
         try:
-            platform = value.get("platform")
+            platform, digest = value.get("platform"), str(value["digest"])
+            validate_digest(digest)
             return cls(
                 media_type=essence(str(value["mediaType"])),
-                digest=str(value["digest"]),
+                digest=digest,
                 size=int(value["size"]),
                 platform=Platform.from_json(platform) if platform else None,
+                artifact_type=str(value.get("artifactType") or ""),
+                annotations={str(key): str(text) for key, text in (value.get("annotations") or {}).items()},
+                urls=tuple(map(str, value.get("urls") or ())),
             )
         except (LookupError, TypeError, ValueError, AttributeError) as error:
-            message = f"a descriptor lacks mediaType, digest or size: {json.dumps(value)[:200]}"
+            message = f"a descriptor lacks a proper mediaType, digest or size: {json.dumps(value)[:200]}"
             raise BadRegistryResponseError(message) from error
 
     @property
     def is_index(self) -> bool:
         """Whether it describes an image index (or Docker's manifest list)."""
         return self.media_type in INDEX_TYPES
+
+    @property
+    def is_manifest(self) -> bool:
+        """Whether it describes a manifest or an index; anything else is a blob."""
+        return self.media_type in MANIFEST_TYPES
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether it describes a layer that registries do not hold ("Non-Distributable Layers")."""
+        return bool(self.urls) and ("nondistributable" in self.media_type or ".foreign." in self.media_type)
+
+    def to_json(self) -> dict[str, object]:
+        """The descriptor as it is in the index of an image's referrers; without platform and URLs."""
+        entry: dict[str, object] = {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
+        if self.artifact_type:
+            entry["artifactType"] = self.artifact_type
+        if self.annotations:
+            entry["annotations"] = dict(self.annotations)
+        return entry
 
 
 def digest_of(data: bytes, algorithm: str = "sha256") -> str:

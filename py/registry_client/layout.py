@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import fcntl
-import json
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from registry_client.descriptor import MANIFEST_TYPES, OCI_INDEX, Descriptor, digest_of, verify_digest
+from registry_client.descriptor import OCI_INDEX, Descriptor, digest_of, verify_digest
 from registry_client.documents import write_atomically
 from registry_client.errors import DigestMismatchError, LayoutError, LayoutLacksImageError
+from registry_client.layout_index import MARKER, encode, find, read_index, with_entry
 from registry_client.manifest import MAX_MANIFEST_SIZE, Image, media_type_of
 from registry_client.reference import OCI_LAYOUT, ImageReference, parse_reference, validate_tag
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-REF_NAME = "org.opencontainers.image.ref.name"
-_MARKER = "oci-layout"
 _MARKER_CONTENT = b'{"imageLayoutVersion":"1.0.0"}'
 
 
@@ -62,7 +60,7 @@ class LayoutStore:
         """
         reference = _parsed(reference)
         directory = self._directory(reference)
-        digest, media_type = _find(_read_index(directory), reference)
+        digest, media_type = find(read_index(directory), reference)
         data = _read_blob(directory, digest, reference)
         verify_digest(data, digest, str(reference))
         return Image(
@@ -105,7 +103,7 @@ class LayoutStore:
             LayoutError: There is no such layout.
             BadRegistryResponseError: An entry of its index is not a descriptor.
         """
-        index = _read_index(self._directory(_parsed(reference)))
+        index = read_index(self._directory(_parsed(reference)))
         return [Descriptor.from_json(entry) for entry in index["manifests"]]
 
     def put_image(self, reference: ImageReference | str, image: Image) -> None:
@@ -128,10 +126,10 @@ class LayoutStore:
         directory = self._directory(reference)
         with _writing(directory):
             _write_blob(directory, image.raw_manifest, image.digest)
-            index = _read_index(directory)
-            entries = _with_entry(index["manifests"], image, reference.tag)
+            index = read_index(directory)
+            entries = with_entry(index["manifests"], image, reference.tag)
             if entries != index["manifests"]:
-                write_atomically(directory / "index.json", _encode(index | {"manifests": entries}))
+                write_atomically(directory / "index.json", encode(index | {"manifests": entries}))
 
     def put_blob(self, reference: ImageReference | str, data: bytes) -> Descriptor:
         """Put a blob; the layout is made if it is not there.
@@ -168,7 +166,7 @@ class LayoutStore:
 
     def exists(self, reference: ImageReference | str) -> bool:
         """Whether the directory of a reference is there and is a layout."""
-        return (self._directory(_parsed(reference)) / _MARKER).is_file()
+        return (self._directory(_parsed(reference)) / MARKER).is_file()
 
     def _directory(self, reference: ImageReference) -> Path:
         return self._root / reference.repository
@@ -180,79 +178,6 @@ def _parsed(reference: ImageReference | str) -> ImageReference:
         message = f"{reference} is on a registry, not in a layout on disk"
         raise LayoutError(message)
     return reference
-
-
-def _find(index: Mapping[str, Any], reference: ImageReference) -> tuple[str, str]:
-    """The digest and the media type of what a reference points to."""
-    entries: list[Mapping[str, Any]] = index["manifests"]
-    if reference.digest is not None:
-        types = (str(e.get("mediaType", "")) for e in entries if e.get("digest") == reference.digest)
-        return reference.digest, next(types, "")
-    if reference.tag is not None:
-        found = [entry for entry in entries if _tag_of(entry) == reference.tag]
-    else:
-        found = [entry for entry in entries if entry.get("mediaType") in MANIFEST_TYPES]
-    if len({entry.get("digest") for entry in found}) == 1:
-        return str(found[0]["digest"]), str(found[0].get("mediaType", ""))
-    tags = ", ".join(sorted(tag for tag in map(_tag_of, entries) if tag)) or "none"
-    problem = f'has no tag "{reference.tag}"' if reference.tag else f"has {len(found)} images, name one by its tag"
-    message = f"{reference}: the layout {problem}; its tags: {tags}"
-    raise LayoutLacksImageError(message)
-
-
-def _tag_of(entry: Mapping[str, Any]) -> str | None:
-    tag = (entry.get("annotations") or {}).get(REF_NAME)
-    return str(tag) if tag else None
-
-
-def _with_entry(entries: list[dict[str, Any]], image: Image, tag: str | None) -> list[dict[str, Any]]:
-    """The entries of an index after an image was put under a tag, or under none."""
-    entry: dict[str, Any] = {
-        "mediaType": image.media_type,
-        "digest": image.digest,
-        "size": len(image.raw_manifest),
-    }
-    if tag is not None:
-        entry["annotations"] = {REF_NAME: tag}
-    if any(old.get("digest") == image.digest and tag in (None, _tag_of(old)) for old in entries):
-        return entries
-    moved = [_untagged(old) if tag is not None and _tag_of(old) == tag else old for old in entries]
-    return _without_needless([*moved, entry])
-
-
-def _untagged(entry: dict[str, Any]) -> dict[str, Any]:
-    annotations = {key: value for key, value in entry["annotations"].items() if key != REF_NAME}
-    bare = {key: value for key, value in entry.items() if key != "annotations"}
-    return {**bare, "annotations": annotations} if annotations else bare
-
-
-def _without_needless(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Drop each entry without a tag whose image stands there once more."""
-    named = {entry.get("digest") for entry in entries if _tag_of(entry)}
-    kept = []
-    for entry in entries:
-        if _tag_of(entry) is None:
-            if entry.get("digest") in named:
-                continue
-            named.add(entry.get("digest"))
-        kept.append(entry)
-    return kept
-
-
-def _read_index(directory: Path) -> dict[str, Any]:
-    path = directory / "index.json"
-    try:
-        (directory / _MARKER).stat()
-        index = json.loads(path.read_bytes())
-        if isinstance(index["manifests"], list):
-            return dict(index)
-    except OSError as error:
-        message = f'{OCI_LAYOUT}:{directory} is not an OCI layout: no "{Path(error.filename or path).name}" there'
-        raise LayoutError(message) from error
-    except (ValueError, LookupError, TypeError):
-        pass
-    message = f"{OCI_LAYOUT}:{directory}: index.json is not an image index"
-    raise LayoutError(message)
 
 
 def _blob_path(directory: Path, digest: str) -> Path:
@@ -280,23 +205,19 @@ def _write_blob(directory: Path, data: bytes, digest: str) -> None:
         write_atomically(path, data)
 
 
-def _encode(index: Mapping[str, Any]) -> bytes:
-    return json.dumps(index, indent=2).encode() + b"\n"
-
-
 @contextmanager
 def _writing(directory: Path) -> Iterator[None]:
     """Make the layout if need be, and keep other writers out."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        with (directory / _MARKER).open("a+b") as marker:
+        with (directory / MARKER).open("a+b") as marker:
             fcntl.flock(marker, fcntl.LOCK_EX)
             if marker.tell() == 0:
                 marker.write(_MARKER_CONTENT)
                 marker.flush()
             if not (directory / "index.json").exists():
                 empty = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []}
-                write_atomically(directory / "index.json", _encode(empty))
+                write_atomically(directory / "index.json", encode(empty))
             yield
     except OSError as error:
         message = f"{OCI_LAYOUT}:{directory} cannot be written: {error.strerror}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from registry_client.descriptor import INDEX_TYPES, MANIFEST_TYPES, OCI_INDEX, OCI_MANIFEST, Descriptor, essence
@@ -65,6 +65,57 @@ class Image:
             return None
         config = parse_manifest(self.raw_manifest, self.reference).get("config")
         return Descriptor.from_json(config) if config else None
+
+    @property
+    def blobs(self) -> tuple[Descriptor, ...]:
+        """What a manifest needs beside manifests, each once: configuration and layers that a registry holds.
+
+        Raises:
+            BadRegistryResponseError: The manifest cannot be read.
+        """
+        if self.media_type in INDEX_TYPES:
+            found = [child for child in self.children if not child.is_manifest]
+        else:
+            document = parse_manifest(self.raw_manifest, self.reference)
+            entries = [document.get("config"), *(document.get("layers") or ())]
+            found = [Descriptor.from_json(entry) for entry in entries if entry]
+        held = [descriptor for descriptor in found if not descriptor.is_elsewhere]
+        return tuple({descriptor.digest: descriptor for descriptor in held}.values())
+
+    @property
+    def layers(self) -> tuple[Descriptor, ...]:
+        """The layers of a single manifest, in its order; none for an index.
+
+        Raises:
+            BadRegistryResponseError: The manifest cannot be read.
+        """
+        document = parse_manifest(self.raw_manifest, self.reference)
+        return tuple(Descriptor.from_json(layer) for layer in document.get("layers") or ())
+
+    @property
+    def subject(self) -> Descriptor | None:
+        """What the manifest is about, for a signature and its like (OCI image specification, ``subject``).
+
+        Raises:
+            BadRegistryResponseError: The manifest cannot be read.
+        """
+        subject = parse_manifest(self.raw_manifest, self.reference).get("subject")
+        return Descriptor.from_json(subject) if subject else None
+
+    @property
+    def referrer(self) -> Descriptor:
+        """The descriptor under which the subject lists the manifest (distribution specification, "Listing Referrers").
+
+        Raises:
+            BadRegistryResponseError: The manifest cannot be read.
+        """
+        document = parse_manifest(self.raw_manifest, self.reference)
+        config = document.get("config") or {}
+        return replace(
+            self.descriptor,
+            artifact_type=str(document.get("artifactType") or config.get("mediaType") or ""),
+            annotations={str(key): str(text) for key, text in (document.get("annotations") or {}).items()},
+        )
 
     @property
     def platforms(self) -> dict[str, str]:

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
 
 from urllib3.exceptions import ProtocolError
 
 from registry_client.auth import RegistryAuth, TokenRequest
-from registry_client.errors import RegistryClientError, RegistryError, RegistryUnreachableError
-from registry_client.transport import Answer, Transport, TransportOptions, origin
+from registry_client.errors import (
+    BadRegistryResponseError,
+    RegistryClientError,
+    RegistryError,
+    RegistryUnreachableError,
+)
+from registry_client.messages import Answer, Upload, display_url, origin
+from registry_client.transport import Transport, TransportOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,6 +28,7 @@ if TYPE_CHECKING:
     import requests
 
     from registry_client.credentials import Keychain
+    from registry_client.pacing import Patience
 
 MAX_TOKEN_SIZE = 128 * 1024
 """Bytes of a token server's answer."""
@@ -39,8 +47,9 @@ class _Call:
     host: str
     path: str
     headers: Mapping[str, str]
-    data: bytes | None
-    limit: int
+    data: bytes | Upload | None
+    limit: int | None
+    location: str | None = None
 
 
 class Session:
@@ -76,6 +85,54 @@ class Session:
         """Close all connections."""
         self._transport.close()
 
+    @property
+    def request_counts(self) -> Counter[str]:
+        """How many requests of each method have been sent, those for tokens among them."""
+        return self._transport.request_counts
+
+    def patience(self) -> Patience:
+        """How often, and how long after each other, something is tried that cannot be sent again as it is."""
+        return self._transport.patience()
+
+    def check_location(self, answer: Answer, host: str) -> str:
+        """Read the ``Location`` that a registry gave for an upload.
+
+        Args:
+            answer: The registry's answer.
+            host: The registry, with an optional port.
+
+        Returns:
+            The absolute URL.
+
+        Raises:
+            BadRegistryResponseError: There is none, or it leads where it must not.
+        """
+        given = answer.headers.get("Location", "")
+        location = urljoin(answer.request.partition(" ")[2], given)
+        url, home = urlsplit(location), urlsplit(answer.origin)
+        if url.netloc == home.netloc and url.scheme == "http":
+            # a registry that does not know that a proxy in front of it speaks TLS
+            url = url._replace(scheme=home.scheme)
+        if not given or url.scheme not in {"http", "https"} or not url.hostname:
+            message = f'{host} gave no place to upload to: Location is "{display_url(given)}" ({answer.request})'
+            raise BadRegistryResponseError(message)
+        if url.scheme == "http" and not self._options.may_be_http(url.netloc.rpartition("@")[2]):
+            message = f"{host} wants an upload to go to {display_url(location)}, which is not https"
+            raise BadRegistryResponseError(message)
+        return url.geturl()
+
+    def check_push(self, host: str, path: str) -> None:
+        """Get the authorization to write to a repository, if the registry is known to want one; sends nothing else.
+
+        Args:
+            host: The registry, with an optional port.
+            path: Any path of the repository, from ``/v2/`` on.
+
+        Raises:
+            RegistryClientError: There is none to be had.
+        """
+        self._auth(self._transport.prepare("PUT", f"{self._schemes.get(host, 'https')}://{host}{path}", {}))
+
     def send(  # noqa: PLR0913 - a request has that many parts
         self,
         method: str,
@@ -83,8 +140,9 @@ class Session:
         path: str,
         *,
         headers: Mapping[str, str] | None = None,
-        data: bytes | None = None,
-        limit: int,
+        data: bytes | Upload | None = None,
+        limit: int | None,
+        location: str | None = None,
     ) -> Answer:
         """Send a request, and read the answer to its end.
 
@@ -93,8 +151,10 @@ class Session:
             host: The registry, with an optional port.
             path: What to ask for, from ``/v2/`` on.
             headers: Headers to add.
-            data: The body.
-            limit: The most bytes that the body of a good answer may have.
+            data: The body. An ``Upload`` can be sent once only: the host must know us already.
+            limit: The most bytes that the body of a good answer may have; None to get it as a stream.
+            location: The URL to use in place of host and path, as the registry gave it in answer to a request for
+                those. The authorization of the path goes along to the registry itself only.
 
         Returns:
             The answer, the status of which is below 300.
@@ -104,7 +164,9 @@ class Session:
             BadRegistryResponseError: The body is too large, or the answer leads where it must not.
             RegistryUnreachableError: There is no answer.
         """
-        call = _Call(method=method, host=host, path=path, headers=headers or {}, data=data, limit=limit)
+        call = _Call(
+            method=method, host=host, path=path, headers=headers or {}, data=data, limit=limit, location=location
+        )
         with self._first_contact(host):
             return self._checked(self._answer(call))
 
@@ -167,13 +229,18 @@ class Session:
         challenge = answer.headers.get("WWW-Authenticate", "")
         # nobody to whom the registry has sent us on has a say in what is sent to the registry
         by_registry = answer.origin == origin(str(request.url))
-        if answer.status == _UNAUTHORIZED and by_registry and self._auth.refused(request, challenge):
+        is_plain = call.location is None and not isinstance(call.data, Upload)
+        if answer.status == _UNAUTHORIZED and by_registry and is_plain and self._auth.refused(request, challenge):
             answer, _ = self._send(scheme, call)
         return answer
 
     def _send(self, scheme: str, call: _Call) -> tuple[Answer, requests.PreparedRequest]:
-        request = self._transport.prepare(call.method, f"{scheme}://{call.host}{call.path}", call.headers, call.data)
-        return self._transport.exchange(self._auth(request), limit=call.limit), request
+        home = f"{scheme}://{call.host}{call.path}"
+        request = self._transport.prepare(call.method, home, call.headers, call.data)
+        if call.location is None or origin(call.location) == origin(home):
+            self._auth(request)
+        request.url = call.location or home
+        return self._transport.exchange(request, limit=call.limit), request
 
     def _get_token(self, wanted: TokenRequest) -> bytes:
         """Ask a token server, which must answer by itself: it is no place to be sent elsewhere from."""

@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 from registry_client import Client, ClientOptions, Image, TransportOptions
 from registry_client.descriptor import OCI_MANIFEST, Descriptor, digest_of
 from registry_client.errors import BadRegistryResponseError, RegistryError, RegistryUnreachableError
-from registry_client.transport import Transport, _Patience, display_url, origin
+from registry_client.messages import display_url, origin
+from registry_client.pacing import RetryPolicy
+from registry_client.transport import Transport
 from urllib3 import HTTPResponse
 
 if TYPE_CHECKING:
@@ -219,7 +221,7 @@ def test_urls_are_shown_without_what_may_be_secret(url: str, shown: str, its_ori
 
 @given(st.text("0123456789abcdefGMT:, -", max_size=30))
 def test_any_retry_after_is_a_number_of_seconds(text: str) -> None:
-    assert _Patience().asks_for(HTTPResponse(headers={"Retry-After": text})) >= 0
+    assert RetryPolicy().asks_for(HTTPResponse(headers={"Retry-After": text})) >= 0
 
 
 def test_the_callers_session_stays_open() -> None:

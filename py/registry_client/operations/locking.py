@@ -148,9 +148,8 @@ def check_layouts(request: LockRequest, lock: Lockfile, layouts: LayoutStore) ->
         pin = lock.images[name]
         if not reference.is_layout or not layouts.exists(reference):
             continue
-        locked = Descriptor(media_type=pin.media_type, digest=pin.digest, size=pin.size)
-        listed = [replace(descriptor, platform=None) for descriptor in layouts.descriptors(reference)]
-        if locked not in listed:
+        listed = {(each.media_type, each.digest, each.size) for each in layouts.descriptors(reference)}
+        if (pin.media_type, pin.digest, pin.size) not in listed:
             problems[name] = (
                 f'image "{name}" of {request.lockfile} is pinned to {pin.digest}, which {reference.name} does not list'
             )

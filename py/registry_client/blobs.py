@@ -1,0 +1,199 @@
+"""Blobs on a registry: looked for, read, mounted and uploaded, with each byte checked.
+
+The distribution specification, "Pulling blobs" and "Pushing blobs".
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import closing
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from registry_client.errors import (
+    BadRegistryResponseError,
+    DigestMismatchError,
+    RegistryError,
+    RegistryUnreachableError,
+    is_not_found,
+)
+from registry_client.messages import Upload
+from registry_client.verification import VerifiedBlob
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from registry_client.descriptor import Descriptor
+    from registry_client.messages import Answer
+    from registry_client.session import Session
+    from registry_client.verification import OpenBlob
+
+_RANGE = re.compile(r"(?:bytes=)?0-([0-9]+)")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]+)-")
+_PARTIAL_CONTENT, _CREATED = 206, 201
+_WORTH_RESUMING = frozenset({408, 416, 429, 500, 502, 503, 504})
+"""Statuses after which an upload may go on where it was."""
+_MAX_ANSWER_SIZE = 64 * 1024
+
+
+class Blobs:
+    """The blobs of one repository."""
+
+    def __init__(self, session: Session, host: str, repository: str) -> None:
+        """Ask nothing yet.
+
+        Args:
+            session: Sends the requests.
+            host: The registry as it is talked to.
+            repository: The path on the registry.
+        """
+        self._session = session
+        self._host = host
+        self._path = f"/v2/{repository}/blobs"
+        self._name = f"{host}/{repository}"
+
+    def has(self, digest: str) -> bool:
+        """Tell by HEAD whether a blob is there."""
+        try:
+            self._session.send("HEAD", self._host, f"{self._path}/{digest}", limit=0)
+        except RegistryError as error:
+            if is_not_found(error):
+                return False
+            raise
+        return True
+
+    def read(self, descriptor: Descriptor, offset: int) -> Iterator[bytes]:
+        """Get a blob as a stream, by GET; where the line drops, by another one from there on.
+
+        Args:
+            descriptor: The blob.
+            offset: How many bytes to leave out at the start.
+
+        Yields:
+            Its bytes, unchecked.
+
+        Raises:
+            RegistryError: The registry says no.
+            RegistryUnreachableError: It falls silent, time and again.
+        """
+        patience = self._session.patience()
+        while offset < descriptor.size:
+            try:
+                for chunk in self._read_once(descriptor, offset):
+                    offset += len(chunk)
+                    patience.renew()
+                    yield chunk
+            except RegistryUnreachableError as error:
+                patience.wait(error)
+            else:
+                return
+
+    def mount(self, digest: str, repository: str) -> str:
+        """Ask the registry to take a blob over from another of its repositories ("Mounting a blob").
+
+        Args:
+            digest: The blob.
+            repository: The repository that has it.
+
+        Returns:
+            Where to upload it if the registry did not take it over; else empty.
+        """
+        query = f"mount={quote(digest, safe=':')}&from={quote(repository, safe='/')}"
+        answer = self._session.send("POST", self._host, f"{self._path}/uploads/?{query}", data=b"", limit=0x10000)
+        return "" if answer.status == _CREATED else self._session.check_location(answer, self._host)
+
+    def write(
+        self, descriptor: Descriptor, source: OpenBlob, moved: Callable[[int], object], location: str = ""
+    ) -> None:
+        """Upload a blob in one PUT, checked on its way; after a dropped line, go on where the registry says.
+
+        Args:
+            descriptor: The blob.
+            source: Opens it at an offset.
+            moved: Takes the number of bytes each time some are sent.
+            location: Where to, from ``mount``; empty to ask.
+
+        Raises:
+            DigestMismatchError: The source has other bytes; the registry got no blob.
+            RegistryError: The registry says no.
+            RegistryUnreachableError: It falls silent, time and again.
+        """
+        blob = VerifiedBlob(descriptor, source, self._name)
+        patience, offset = self._session.patience(), 0
+        while True:
+            location = location or self._start()
+            try:
+                self._put(location, blob, offset, moved)
+            except (RegistryUnreachableError, RegistryError) as error:
+                if isinstance(error, RegistryError) and error.status_code not in _WORTH_RESUMING:
+                    raise
+                patience.wait(error)
+                if self.has(descriptor.digest):
+                    return  # only the answer was lost
+                arrived = self._arrived(location)
+                if arrived is None:
+                    location, offset = "", 0
+                else:
+                    if arrived > offset:
+                        patience.renew()
+                    offset = arrived
+            else:
+                return
+
+    def _read_once(self, descriptor: Descriptor, offset: int) -> Iterator[bytes]:
+        headers = {"Range": f"bytes={offset}-"} if offset else {}
+        answer = self._session.send("GET", self._host, f"{self._path}/{descriptor.digest}", headers=headers, limit=None)
+        assert answer.stream is not None  # noqa: S101 - that is what no limit means
+        with closing(answer.stream):
+            surplus = offset - _start_of(answer)
+            if surplus < 0:
+                message = f"{answer.request} answered from another byte on than {offset}"
+                raise BadRegistryResponseError(message)
+            for chunk in answer.stream.chunks():
+                if surplus < len(chunk):
+                    yield chunk[surplus:] if surplus else chunk
+                surplus = max(0, surplus - len(chunk))
+
+    def _start(self) -> str:
+        answer = self._session.send("POST", self._host, f"{self._path}/uploads/", data=b"", limit=_MAX_ANSWER_SIZE)
+        return self._session.check_location(answer, self._host)
+
+    def _put(self, location: str, blob: VerifiedBlob, offset: int, moved: Callable[[int], object]) -> None:
+        digest, size = blob.descriptor.digest, blob.descriptor.size
+        headers = {"Content-Type": "application/octet-stream"}
+        if offset:
+            headers["Content-Range"] = f"{offset}-{size - 1}"
+        separator = "&" if "?" in location else "?"
+        answer = self._session.send(
+            "PUT",
+            self._host,
+            f"{self._path}/uploads/",
+            headers=headers,
+            data=Upload(blob.chunks(offset, moved), size - offset),
+            limit=_MAX_ANSWER_SIZE,
+            location=f"{location}{separator}digest={quote(digest, safe=':')}",
+        )
+        stated = answer.headers.get("Docker-Content-Digest", digest)
+        if stated.partition(":")[0] == digest.partition(":")[0] and stated != digest:
+            message = f"{self._name}@{digest}: the registry filed the blob under {stated}"
+            raise DigestMismatchError(message)
+
+    def _arrived(self, location: str) -> int | None:
+        """How many bytes of an upload the registry has; None if it does not know the upload any more."""
+        try:
+            answer = self._session.send(
+                "GET", self._host, f"{self._path}/uploads/", limit=_MAX_ANSWER_SIZE, location=location
+            )
+        except RegistryError:
+            return None
+        match = _RANGE.fullmatch(answer.headers.get("Range", ""))
+        # Distribution says 0-0 of nothing, too
+        return int(match[1]) + 1 if match and match[1] != "0" else None
+
+
+def _start_of(answer: Answer) -> int:
+    """The offset of the first byte of an answer to a request for a range."""
+    if answer.status != _PARTIAL_CONTENT:
+        return 0
+    match = _CONTENT_RANGE.match(answer.headers.get("Content-Range", ""))
+    return int(match[1]) if match else 0

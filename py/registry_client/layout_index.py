@@ -1,0 +1,113 @@
+"""The index of an OCI image layout: which images it lists, and under which tags."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from registry_client.descriptor import MANIFEST_TYPES
+from registry_client.errors import LayoutError, LayoutLacksImageError
+from registry_client.reference import OCI_LAYOUT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from registry_client.manifest import Image
+    from registry_client.reference import ImageReference
+
+REF_NAME = "org.opencontainers.image.ref.name"
+"""The annotation that holds a tag."""
+MARKER = "oci-layout"
+"""The file that makes a directory a layout."""
+
+
+def read_index(directory: Path) -> dict[str, Any]:
+    """Read the index of a layout.
+
+    Args:
+        directory: The layout.
+
+    Returns:
+        The index; its ``manifests`` are a list.
+
+    Raises:
+        LayoutError: There is no layout, or it has no proper index.
+    """
+    path = directory / "index.json"
+    try:
+        (directory / MARKER).stat()
+        index = json.loads(path.read_bytes())
+        if isinstance(index["manifests"], list):
+            return dict(index)
+    except OSError as error:
+        message = f'{OCI_LAYOUT}:{directory} is not an OCI layout: no "{Path(error.filename or path).name}" there'
+        raise LayoutError(message) from error
+    except (ValueError, LookupError, TypeError):
+        pass
+    message = f"{OCI_LAYOUT}:{directory}: index.json is not an image index"
+    raise LayoutError(message)
+
+
+def encode(index: Mapping[str, Any]) -> bytes:
+    """The text of an index."""
+    return json.dumps(index, indent=2).encode() + b"\n"
+
+
+def find(index: Mapping[str, Any], reference: ImageReference) -> tuple[str, str]:
+    """The digest and the media type of what a reference points to."""
+    entries: list[Mapping[str, Any]] = index["manifests"]
+    if reference.digest is not None:
+        types = (str(e.get("mediaType", "")) for e in entries if e.get("digest") == reference.digest)
+        return reference.digest, next(types, "")
+    if reference.tag is not None:
+        found = [entry for entry in entries if tag_of(entry) == reference.tag]
+    else:
+        found = [entry for entry in entries if entry.get("mediaType") in MANIFEST_TYPES]
+    if len({entry.get("digest") for entry in found}) == 1:
+        return str(found[0]["digest"]), str(found[0].get("mediaType", ""))
+    tags = ", ".join(sorted(tag for tag in map(tag_of, entries) if tag)) or "none"
+    problem = f'has no tag "{reference.tag}"' if reference.tag else f"has {len(found)} images, name one by its tag"
+    message = f"{reference}: the layout {problem}; its tags: {tags}"
+    raise LayoutLacksImageError(message)
+
+
+def tag_of(entry: Mapping[str, Any]) -> str | None:
+    """The tag of an entry, None if it has none."""
+    tag = (entry.get("annotations") or {}).get(REF_NAME)
+    return str(tag) if tag else None
+
+
+def with_entry(entries: list[dict[str, Any]], image: Image, tag: str | None) -> list[dict[str, Any]]:
+    """The entries of an index after an image was put under a tag, or under none."""
+    entry: dict[str, Any] = {
+        "mediaType": image.media_type,
+        "digest": image.digest,
+        "size": len(image.raw_manifest),
+    }
+    if tag is not None:
+        entry["annotations"] = {REF_NAME: tag}
+    if any(old.get("digest") == image.digest and tag in (None, tag_of(old)) for old in entries):
+        return entries
+    moved = [untagged(old) if tag is not None and tag_of(old) == tag else old for old in entries]
+    return _without_needless([*moved, entry])
+
+
+def untagged(entry: dict[str, Any]) -> dict[str, Any]:
+    """An entry without its tag."""
+    annotations = {key: value for key, value in entry["annotations"].items() if key != REF_NAME}
+    bare = {key: value for key, value in entry.items() if key != "annotations"}
+    return {**bare, "annotations": annotations} if annotations else bare
+
+
+def _without_needless(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Drop each entry without a tag whose image stands there once more."""
+    named = {entry.get("digest") for entry in entries if tag_of(entry)}
+    kept = []
+    for entry in entries:
+        if tag_of(entry) is None:
+            if entry.get("digest") in named:
+                continue
+            named.add(entry.get("digest"))
+        kept.append(entry)
+    return kept

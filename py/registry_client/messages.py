@@ -1,0 +1,166 @@
+"""HTTP messages: answers, bodies that are streams, URLs as they may be shown, and what went wrong in a few words."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import urlsplit
+
+import requests
+from requests.structures import CaseInsensitiveDict
+from urllib3.exceptions import HTTPError, IncompleteRead, ReadTimeoutError
+
+from registry_client.errors import RegistryUnreachableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+_STREAM_CHUNK_SIZE = 1024 * 1024
+_NOISE = re.compile(r"\[Errno -?[0-9]+\] |\[SSL: [A-Z0-9_]+\] | \(_ssl\.c:[0-9]+\)")
+"""What is of no use to people in the words of Python's errors."""
+
+
+class Stream:
+    """The body of an answer, as it comes in."""
+
+    def __init__(self, response: requests.Response, request: requests.PreparedRequest) -> None:
+        """Read nothing yet."""
+        self._response = response
+        self._request = request
+
+    def chunks(self) -> Iterator[bytes]:
+        """Read the body, as it is on the wire, in parts of up to 1 MiB.
+
+        Raises:
+            RegistryUnreachableError: It breaks off, or nothing comes for too long.
+        """
+        try:
+            while chunk := self._response.raw.read1(_STREAM_CHUNK_SIZE, decode_content=False):
+                yield chunk
+        except ReadTimeoutError as error:
+            give_up(self._request, requests.ReadTimeout(error))
+        except HTTPError as error:
+            give_up(self._request, requests.exceptions.ChunkedEncodingError(error))
+        except OSError as error:
+            give_up(self._request, error)
+
+    def close(self) -> None:
+        """Give the connection back, or end it if there is more to come."""
+        self._response.close()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """An HTTP answer that was read to its end, or whose body is a stream.
+
+    Attributes:
+        status: The HTTP status.
+        headers: The headers; names without regard to case.
+        body: The body, in full; of an error's the start.
+        request: ``METHOD URL``, for messages; the URL without its query.
+        origin: Who answered, which after a redirect may be somebody else than was asked.
+        note: What there is to say of the answer beside what it says itself.
+        stream: The body, where it was asked for as a stream and the answer is good; to be closed.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    request: str
+    origin: str
+    note: str = ""
+    stream: Stream | None = None
+
+
+class Upload:
+    """A body that is made while it is sent, so that it can be sent but once."""
+
+    def __init__(self, chunks: Iterable[bytes], size: int) -> None:
+        """Take nothing yet.
+
+        Args:
+            chunks: The body in parts.
+            size: Bytes that they have together.
+        """
+        self._chunks = chunks
+        self._size = size
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Iterate over the parts."""
+        return iter(self._chunks)
+
+    def __len__(self) -> int:
+        """The number of bytes."""
+        return self._size
+
+    def __bool__(self) -> bool:
+        """True: also a body without bytes is one."""
+        return True
+
+
+def origin(url: str) -> str:
+    """``scheme://host:port`` of a URL, the port only where it is not the scheme's own (RFC 6454)."""
+    parts = urlsplit(url)
+    default = {"http": ":80", "https": ":443"}.get(parts.scheme, "")
+    host = parts.netloc.rpartition("@")[2].lower()
+    return f"{parts.scheme}://{host.removesuffix(default) if default else host}"
+
+
+def display_url(url: str) -> str:
+    """A URL as it may be shown: without user, password, query and fragment, which may be secret."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
+def prepared(
+    method: str, url: str, headers: Mapping[str, str], body: bytes | Upload | None
+) -> requests.PreparedRequest:
+    """Make a request of parts that need no more escaping: requests' own way takes longer than the network."""
+    request = requests.PreparedRequest()
+    request.method, request.url = method, url
+    content: Any = body  # whatever can be iterated will do
+    request.body = content
+    request.headers = CaseInsensitiveDict(headers)
+    if body is not None:
+        request.headers["Content-Length"] = str(len(body))
+    return request
+
+
+def authority(request: requests.PreparedRequest) -> str:
+    """The host and port that a request goes to."""
+    return urlsplit(str(request.url)).netloc
+
+
+def give_up(request: requests.PreparedRequest, error: OSError) -> NoReturn:
+    """Raise that a request got no answer, with the reason in a few words.
+
+    Raises:
+        RegistryUnreachableError: Always.
+    """
+    name = f"{request.method} {display_url(str(request.url))}"
+    message = f"{authority(request)} does not answer: {_reason(error)} ({name})"
+    raise RegistryUnreachableError(message) from error
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost reason of a failed request, which says most in the fewest words."""
+    if isinstance(error, requests.ConnectTimeout):
+        return "no connection within the time limit"
+    if isinstance(error, requests.Timeout):
+        return "not all bytes came within the time limit"
+    cause: BaseException | None = error
+    while cause is not None:
+        error, cause = cause, _inner(cause)
+    if isinstance(error, IncompleteRead):
+        return f"the connection broke after {error.partial} bytes, {error.expected} before the end"
+    text = _NOISE.sub("", str(error.strerror if isinstance(error, OSError) and error.strerror else error))
+    if isinstance(error, HTTPError):  # of urllib3, which puts host and port in front
+        text = text.rpartition(": ")[2]
+    return text or type(error).__name__
+
+
+def _inner(error: BaseException) -> BaseException | None:
+    """What an error was made of."""
+    inner = [getattr(error, "reason", None), *error.args]
+    return next((each for each in inner if isinstance(each, BaseException)), None)

@@ -1,0 +1,160 @@
+"""What refers to an image on a registry: signatures, attestations, SBOMs (distribution specification, "Referrers").
+
+Registries that do not keep the list themselves have it under a tag, the referrers tag schema; then the clients keep it.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin, urlsplit
+
+from registry_client.descriptor import OCI_INDEX, Descriptor, digest_of
+from registry_client.errors import BadRegistryResponseError, RegistryClientError, RegistryError, is_not_found
+from registry_client.manifest import MAX_MANIFEST_SIZE, Image, parse_manifest
+from registry_client.messages import origin
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from registry_client.reference import ImageReference
+    from registry_client.session import Session
+
+_MAX_PAGES = 100
+_NO_SUCH_API = frozenset({400, 404, 405})
+"""How registries say that they do not keep the list."""
+
+
+class Referrers:
+    """The lists of what refers to what, of all repositories of all registries of a client."""
+
+    def __init__(self, session: Session, get: Callable[[ImageReference], Image]) -> None:
+        """Ask nobody yet.
+
+        Args:
+            session: Sends the requests.
+            get: Gets a manifest.
+        """
+        self._session = session
+        self._get = get
+        self._without_api: set[str] = set()
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+
+    def of(self, host: str, subject: ImageReference) -> list[Descriptor]:
+        """List what refers to an image.
+
+        Args:
+            host: The registry as it is talked to.
+            subject: The image, by digest.
+
+        Returns:
+            The descriptors, in the registry's order; none if nobody refers to it.
+
+        Raises:
+            RegistryClientError: The registry gives no proper answer.
+        """
+        if host not in self._without_api:
+            try:
+                path = f"/v2/{subject.repository}/referrers/{subject.digest}"
+                return [
+                    Descriptor.from_json(entry)
+                    for page in pages(self._session, host, path)
+                    for entry in page.get("manifests") or ()
+                ]
+            except RegistryError as error:
+                if error.status_code not in _NO_SUCH_API:
+                    raise
+                self._without_api.add(host)
+        index = self._fallback(subject)
+        return list(index.children) if index else []
+
+    def add(self, put: Callable[[ImageReference, Image], object], reference: ImageReference, image: Image) -> None:
+        """Enter a manifest into the list of its subject, on a registry that does not do so itself.
+
+        What the list has already stays there.
+
+        Args:
+            put: Puts a manifest.
+            reference: Any reference to the repository.
+            image: The manifest, which names its subject.
+
+        Raises:
+            RegistryClientError: The list cannot be read or written.
+        """
+        subject = image.subject
+        if subject is None:
+            return
+        listed = fallback_reference(reference.pinned(subject.digest))
+        with self._locks[str(listed)]:
+            index = self._fallback(reference.pinned(subject.digest))
+            document = parse_manifest(index.raw_manifest, str(listed)) if index else {}
+            entries = list(document.get("manifests") or ())
+            if any(entry.get("digest") == image.digest for entry in entries):
+                return
+            entries.append(image.referrer.to_json())
+            whole = {"schemaVersion": 2, "mediaType": OCI_INDEX, **document, "manifests": entries}
+            data = json.dumps(whole, separators=(",", ":")).encode()
+            put(
+                listed,
+                Image(
+                    registry=reference.registry,
+                    repository=reference.repository,
+                    digest=digest_of(data),
+                    media_type=OCI_INDEX,
+                    raw_manifest=data,
+                ),
+            )
+
+    def _fallback(self, subject: ImageReference) -> Image | None:
+        try:
+            return self._get(fallback_reference(subject))
+        except RegistryClientError as error:
+            if is_not_found(error):
+                return None
+            raise
+
+
+def fallback_reference(subject: ImageReference) -> ImageReference:
+    """Where the list of referrers is, by the referrers tag schema.
+
+    Args:
+        subject: An image by digest.
+
+    Returns:
+        The image index with the list: ``sha256:…`` becomes the tag ``sha256-…``.
+    """
+    algorithm, _, encoded = str(subject.digest).partition(":")
+    return subject.tagged(f"{algorithm[:32]}-{encoded[:64]}")
+
+
+def pages(session: Session, host: str, path: str) -> Iterator[dict[str, Any]]:
+    """Get all pages of a list, by the ``Link`` headers (distribution specification, "Listing Tags").
+
+    Args:
+        session: Sends the requests.
+        host: The registry as it is talked to.
+        path: The first page, from ``/v2/`` on.
+
+    Yields:
+        The JSON object of each page.
+
+    Raises:
+        RegistryError: The registry says no.
+        BadRegistryResponseError: A page is no JSON object, a link leads elsewhere, or there is no end.
+    """
+    for _ in range(_MAX_PAGES):
+        answer = session.send("GET", host, path, limit=MAX_MANIFEST_SIZE)
+        yield parse_manifest(answer.body, answer.request)
+        link, _, rest = answer.headers.get("Link", "").partition(">")
+        if not link.startswith("<") or "next" not in rest:
+            return
+        following = urljoin(f"{answer.origin}{path}", link[1:])
+        if origin(following) != answer.origin:
+            message = f"{host} continues a list on another host ({answer.request})"
+            raise BadRegistryResponseError(message)
+        parts = urlsplit(following)
+        path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+    message = f"{host} has a list of more than {_MAX_PAGES} pages ({path})"
+    raise BadRegistryResponseError(message)
