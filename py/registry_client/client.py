@@ -197,6 +197,18 @@ class Client:
         if "OCI-Subject" not in answer.headers and b'"subject"' in image.raw_manifest:
             self._referrers.add(self.put_image, reference, image)
 
+    def put_part(self, reference: ImageReference | str, image: Image) -> None:
+        """Put a manifest that an index is going to list, under its digest.
+
+        Args:
+            reference: Any reference to the repository.
+            image: The manifest, whose blobs are there already.
+
+        Raises:
+            RegistryClientError: The registry refuses.
+        """
+        self.put_image(_parsed(reference).pinned(image.digest), image)
+
     def tag_image(self, image: Image, tag: str) -> None:
         """Give an image one more tag in its own repository.
 

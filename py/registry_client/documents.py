@@ -10,7 +10,7 @@ import json
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TypeVar
 
 from registry_client.errors import DocumentError, UsageError
 
@@ -172,9 +172,7 @@ def canonical_json(value: object) -> str:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Replace a file in one step, so that nobody ever sees half of it.
-
-    A symbolic link is followed; the file's permissions stay as they are.
+    """Replace a file in one step, see ``writing_atomically``.
 
     Args:
         path: The file; its directory must be there.
@@ -183,11 +181,30 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         OSError: The file cannot be written; what was there before is still there.
     """
+    with writing_atomically(path) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def writing_atomically(path: Path) -> Iterator[BinaryIO]:
+    """Replace a file in one step, so that nobody ever sees half of it.
+
+    A symbolic link is followed; the file's permissions stay as they are.
+
+    Args:
+        path: The file; its directory must be there.
+
+    Yields:
+        A file for the new content, which takes the place of the old one at the end.
+
+    Raises:
+        OSError: The file cannot be written; what was there before is still there.
+    """
     path = Path(os.path.realpath(path))
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         try:

@@ -90,7 +90,7 @@ def with_entry(entries: list[dict[str, Any]], image: Image, tag: str | None) -> 
     if any(old.get("digest") == image.digest and tag in (None, tag_of(old)) for old in entries):
         return entries
     moved = [untagged(old) if tag is not None and tag_of(old) == tag else old for old in entries]
-    return _without_needless([*moved, entry])
+    return without_needless([*moved, entry])
 
 
 def untagged(entry: dict[str, Any]) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def untagged(entry: dict[str, Any]) -> dict[str, Any]:
     return {**bare, "annotations": annotations} if annotations else bare
 
 
-def _without_needless(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def without_needless(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Drop each entry without a tag whose image stands there once more."""
     named = {entry.get("digest") for entry in entries if tag_of(entry)}
     kept = []

@@ -25,7 +25,7 @@ from registry_client.operations.stores import AnyStore
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from registry_client.store import ImageStore
+    from registry_client.store import ManifestStore
 
 DONE, FAILED, USAGE = range(3)
 CONFIG = b'{"os": "linux", "architecture": "arm64"}'
@@ -233,16 +233,16 @@ def test_a_layout_is_read_without_an_http_library(home: Path) -> None:
 
 def test_all_stores_have_one_interface(tmp_path: Path) -> None:
     layouts = LayoutStore(tmp_path)
-    stores: list[ImageStore] = [layouts, Client(), AnyStore(layouts, Client)]
+    stores: list[ManifestStore] = [layouts, Client(), AnyStore(layouts, Client)]
     methods = [name for name in vars(_interface()) if not name.startswith("_")]
     assert len(methods) == 5
     assert all(hasattr(store, method) for store in stores for method in methods)
 
 
 def _interface() -> type:
-    from registry_client.store import ImageStore  # noqa: PLC0415 - elsewhere it is for types only
+    from registry_client.store import ManifestStore  # noqa: PLC0415 - elsewhere it is for types only
 
-    return ImageStore
+    return ManifestStore
 
 
 def _environment() -> dict[str, str]:

@@ -46,11 +46,19 @@ def with_hint(error: RegistryClientError) -> str:
 
 
 @contextmanager
-def progress_bar(total: int) -> Iterator[Callable[[], object]]:
-    """Show on a terminal how far many things are; what takes no time is not worth it."""
+def progress_bar(total: int, unit: str) -> Iterator[Callable[[int], object]]:
+    """Show on a terminal how far many things are; what takes no time is not worth it.
+
+    Args:
+        total: How many there are.
+        unit: Of what; ``B`` for bytes, of which there are many.
+
+    Yields:
+        What is to be told of each step.
+    """
     from tqdm import tqdm  # noqa: PLC0415 - most runs have no terminal
 
-    with tqdm(total=total, unit=" images", delay=0.5, leave=False, file=sys.stderr) as bar:
+    with tqdm(total=total, unit=unit, unit_scale=unit == "B", delay=0.5, leave=False, file=sys.stderr) as bar:
         yield bar.update
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from registry_client.operations.stores import AnyStore
     from registry_client.reference import ImageReference
     from registry_client.request import LockRequest
-    from registry_client.store import ImageStore
+    from registry_client.store import ManifestStore
 
 
 def check_drift(request: LockRequest, lock: Lockfile, store: AnyStore) -> list[PinResult]:
@@ -47,7 +47,7 @@ class _Look:
     has_pin: bool
 
 
-def _look(reference: ImageReference, pin: LockedImage, store: ImageStore) -> _Look:
+def _look(reference: ImageReference, pin: LockedImage, store: ManifestStore) -> _Look:
     digest = digest_if_there(store, reference)
     has_pin = digest == pin.digest or digest_if_there(store, reference.pinned(pin.digest)) is not None
     return _Look(digest=digest, has_pin=has_pin)

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from registry_client.descriptor import Descriptor
     from registry_client.manifest import Image
     from registry_client.reference import ImageReference
-    from registry_client.store import ImageStore
+    from registry_client.store import ManifestStore
 
 _MAX_DEPTH = 4
 """How many indexes may be within each other."""
 
 
-def resolve_platform(store: ImageStore, reference: ImageReference, wanted: Platform) -> Descriptor:
+def resolve_platform(store: ManifestStore, reference: ImageReference, wanted: Platform) -> Descriptor:
     """Resolve a reference to its image for a platform.
 
     Args:
@@ -46,7 +46,7 @@ def resolve_platform(store: ImageStore, reference: ImageReference, wanted: Platf
     return image.descriptor
 
 
-def digest_if_there(store: ImageStore, reference: ImageReference) -> str | None:
+def digest_if_there(store: ManifestStore, reference: ImageReference) -> str | None:
     """Resolve a reference to what may not exist.
 
     Args:
@@ -68,7 +68,7 @@ def digest_if_there(store: ImageStore, reference: ImageReference) -> str | None:
 
 
 def _images(
-    store: ImageStore, reference: ImageReference, index: Image, wanted: Platform, depth: int
+    store: ManifestStore, reference: ImageReference, index: Image, wanted: Platform, depth: int
 ) -> Iterator[Descriptor]:
     """The images of an index, and of the indexes within it that may hold one for the platform."""
     if not depth:
@@ -82,7 +82,7 @@ def _images(
             yield from _images(store, reference, nested, wanted, depth - 1)
 
 
-def _platform_of(store: ImageStore, reference: ImageReference, image: Image) -> Platform | None:
+def _platform_of(store: ManifestStore, reference: ImageReference, image: Image) -> Platform | None:
     """The platform that an image's configuration names; None for an artifact."""
     config = image.config
     if config is None or config.media_type not in IMAGE_CONFIG_TYPES:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
@@ -11,9 +13,10 @@ from registry_client.errors import RegistryClientError
 from registry_client.reference import ImageReference, parse_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
+    from registry_client.client import Client
     from registry_client.descriptor import Descriptor
     from registry_client.manifest import Image
     from registry_client.store import ImageStore
@@ -25,10 +28,14 @@ _T = TypeVar("_T")
 _R = TypeVar("_R")
 
 
+Progress = Callable[[int, str], "AbstractContextManager[Callable[[int], object]]"]
+"""Shows how far things are: takes how many there are and of what unit, gives what is to be told of each step."""
+
+
 @contextmanager
-def silence(_total: int) -> Iterator[Callable[[], object]]:
+def silence(_total: int, _unit: str) -> Iterator[Callable[[int], object]]:
     """The progress that nobody sees."""
-    yield lambda: None
+    yield lambda _: None
 
 
 class AnyStore:
@@ -40,10 +47,10 @@ class AnyStore:
     def __init__(
         self,
         layouts: ImageStore,
-        open_registries: Callable[[], ImageStore],
+        open_registries: Callable[[], Client],
         *,
         concurrency: int = CONCURRENCY,
-        progress: Callable[[int], AbstractContextManager[Callable[[], object]]] = silence,
+        progress: Progress = silence,
     ) -> None:
         """Open nothing yet.
 
@@ -51,58 +58,22 @@ class AnyStore:
             layouts: The store for ``oci-layout:`` references.
             open_registries: Makes the store for all others.
             concurrency: How many things to do at once.
-            progress: Shows how far many things are: takes their number, gives what is to be called after each.
+            progress: Shows how far many things are.
         """
         self._layouts = layouts
         self._open_registries = open_registries
-        self._registries: ImageStore | None = None
+        self._registries: Client | None = None
         self._opening = threading.Lock()
         self._concurrency = concurrency
         self._progress = progress
 
-    def resolve(self, reference: ImageReference | str) -> Descriptor:
-        """See ``ImageStore``."""
-        return self._store_of(reference).resolve(reference)
+    @property
+    def request_counts(self) -> Counter[str]:
+        """How many requests of each method registries have been sent."""
+        return self._registries.request_counts if self._registries else Counter()
 
-    def get_image(self, reference: ImageReference | str) -> Image:
-        """See ``ImageStore``."""
-        return self._store_of(reference).get_image(reference)
-
-    def get_blob(self, reference: ImageReference | str, descriptor: Descriptor) -> bytes:
-        """See ``ImageStore``."""
-        return self._store_of(reference).get_blob(reference, descriptor)
-
-    def put_image(self, reference: ImageReference | str, image: Image) -> None:
-        """See ``ImageStore``."""
-        self._store_of(reference).put_image(reference, image)
-
-    def tag_image(self, image: Image, tag: str) -> None:
-        """See ``ImageStore``."""
-        self._store_of(image.reference).tag_image(image, tag)
-
-    def each(self, function: Callable[[_T], _R], items: Sequence[_T]) -> list[_R | RegistryClientError]:
-        """Do something with many items at once; one that fails stops no other.
-
-        Args:
-            function: What to do with an item.
-            items: The items.
-
-        Returns:
-            For each item, in order: the function's result, or the error that it raised.
-        """
-        with self._progress(len(items)) as advance, ThreadPoolExecutor(max_workers=self._concurrency) as pool:
-
-            def attempt(item: _T) -> _R | RegistryClientError:
-                try:
-                    return function(item)
-                except RegistryClientError as error:
-                    return error
-                finally:
-                    advance()
-
-            return list(pool.map(attempt, items))
-
-    def _store_of(self, reference: ImageReference | str) -> ImageStore:
+    def of(self, reference: ImageReference | str) -> ImageStore:
+        """The store that a reference belongs to."""
         parsed = parse_reference(reference) if isinstance(reference, str) else reference
         if parsed.is_layout:
             return self._layouts
@@ -110,3 +81,60 @@ class AnyStore:
             if self._registries is None:
                 self._registries = self._open_registries()
         return self._registries
+
+    def resolve(self, reference: ImageReference | str) -> Descriptor:
+        """See ``ImageStore``."""
+        return self.of(reference).resolve(reference)
+
+    def get_image(self, reference: ImageReference | str) -> Image:
+        """See ``ImageStore``."""
+        return self.of(reference).get_image(reference)
+
+    def get_blob(self, reference: ImageReference | str, descriptor: Descriptor) -> bytes:
+        """See ``ImageStore``."""
+        return self.of(reference).get_blob(reference, descriptor)
+
+    def put_image(self, reference: ImageReference | str, image: Image) -> None:
+        """See ``ImageStore``."""
+        self.of(reference).put_image(reference, image)
+
+    def tag_image(self, image: Image, tag: str) -> None:
+        """See ``ImageStore``."""
+        self.of(image.reference).tag_image(image, tag)
+
+    def progress(self, total: int, unit: str) -> AbstractContextManager[Callable[[int], object]]:
+        """Show how far something is, see ``Progress``."""
+        return self._progress(total, unit)
+
+    def each(
+        self,
+        function: Callable[[_T], _R],
+        items: Sequence[_T],
+        *,
+        unit: str = " images",
+        at_most: int | None = None,
+    ) -> list[_R | RegistryClientError]:
+        """Do something with many items at once; one that fails stops no other.
+
+        Args:
+            function: What to do with an item.
+            items: The items.
+            unit: What the items are, for the progress; empty for none to be shown.
+            at_most: The most to do at once, where that is less than is allowed.
+
+        Returns:
+            For each item, in order: the function's result, or the error that it raised.
+        """
+        workers = min(self._concurrency, at_most or self._concurrency)
+        progress = self._progress if unit else silence
+        with progress(len(items), unit) as advance, ThreadPoolExecutor(max_workers=workers) as pool:
+
+            def attempt(item: _T) -> _R | RegistryClientError:
+                try:
+                    return function(item)
+                except RegistryClientError as error:
+                    return error
+                finally:
+                    advance(1)
+
+            return list(pool.map(attempt, items))
