@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NoReturn
 from registry_client.command_line.check import add_check_options
 from registry_client.command_line.console import FAILED, OUT_OF_DATE, USAGE, complain
 from registry_client.command_line.lock import add_pins_options, add_update_options, add_verify_options
-from registry_client.command_line.promote import add_plan_options, add_promote_options, add_tag_options
+from registry_client.command_line.plan import add_plan_options
+from registry_client.command_line.promote import add_copy_options, add_promote_options, add_tag_options
 from registry_client.command_line.resolve import add_resolve_options
 from registry_client.errors import RegistryClientError, StaleError, UsageError
 
@@ -87,12 +88,13 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _command(commands, "resolve", add_resolve_options, "print the pinned reference of each image")
     _command(commands, "tag", add_tag_options, "give an image more tags in its own repository")
+    _command(commands, "copy", add_copy_options, "copy an image across repositories, registries and layouts")
     lock = commands.add_parser("lock", help="what image_lock runs").add_subparsers(required=True, metavar="ACTION")
     _command(lock, "update", add_update_options, "resolve what is declared, and rewrite the lock file")
     _command(lock, "pins", add_pins_options, "write the build outputs of a lock")
     _command(lock, "verify", add_verify_options, "fail if the lock does not cover exactly what is declared")
     _command(commands, "check", add_check_options, "tell which tags of a lock point elsewhere by now; exit 3 if any")
-    _command(commands, "plan", add_plan_options, "write the plan of an image_retag")
+    _command(commands, "plan", add_plan_options, "write the plan of an image_retag or an image_promotion")
     _command(commands, "promote", add_promote_options, "carry out a plan")
     return parser
 

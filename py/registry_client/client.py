@@ -31,7 +31,7 @@ from registry_client.transport import TransportOptions
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from types import TracebackType
 
     import requests
@@ -297,11 +297,14 @@ class Client:
         """
         self._blobs(reference).write(descriptor, source, moved, location)
 
-    def get_referrers(self, reference: ImageReference | str) -> list[Descriptor]:
+    def get_referrers(
+        self, reference: ImageReference | str, *, tags: Collection[str] | None = None
+    ) -> list[Descriptor]:
         """List what refers to an image: signatures, attestations, SBOMs (distribution specification, "Referrers").
 
         Args:
             reference: The image, by digest.
+            tags: All tags of the repository, if they are known: it saves asking for a list that is not there.
 
         Returns:
             The descriptors of those manifests, with their artifact types and annotations.
@@ -310,7 +313,7 @@ class Client:
             RegistryClientError: The registry gives no proper answer.
         """
         reference = _parsed(reference)
-        return self._referrers.of(self._origin(reference).host, reference)
+        return self._referrers.of(self._origin(reference).host, reference, tags)
 
     def get_tags(self, reference: ImageReference | str) -> list[str]:
         """List the tags of a repository (distribution specification, "Listing Tags").

@@ -42,6 +42,10 @@ class Fields:
             self.fail("", "must be an object")
         self._rest: dict[str, Any] = dict(value)
 
+    def __bool__(self) -> bool:
+        """Whether there are fields that nobody has taken yet."""
+        return bool(self._rest)
+
     def take(
         self,
         name: str,
@@ -91,6 +95,17 @@ class Fields:
         """Take out a field that is a list of objects."""
         values = self.take(name, list)
         return [Fields(value, self._source, self._join(f"{name}[{index}]")) for index, value in enumerate(values)]
+
+    def take_optional(self, name: str, check: Callable[[Any], object] | None = None) -> str | None:
+        """Take out a field that is a string or null."""
+        if self._rest.get(name, "") is None:
+            del self._rest[name]
+            return None
+        return self.take(name, str, check)
+
+    def take_object(self, name: str) -> Fields:
+        """Take out a field that is an object; an absent one is empty."""
+        return Fields(self.take(name, dict, default={}), self._source, self._join(name))
 
     def take_named_objects(self, name: str) -> dict[str, Fields]:
         """Take out a field that is an object of objects."""

@@ -4,10 +4,16 @@
     ├── UsageError                     the call or its input is wrong
     │   ├── InvalidReferenceError      (also a ValueError)
     │   ├── InvalidTagError            (also a ValueError)
-    │   └── DocumentError              a lock, request or plan that is not as its schema says
+    │   ├── DocumentError              a lock, request, plan, policy or receipt that is not as its schema says
+    │   └── PolicyError                a promotion that the policy does not allow
     ├── StaleError                     out of date: a lock that does not cover what is declared
     ├── CredentialError                a place for credentials that cannot be read
     ├── PlatformError                  an image that is not there for a platform, or there several times
+    ├── ImmutableTagError              a tag that must not move, and is on another image
+    ├── MovedTagError                  a tag that somebody has moved since, so that it is not put back
+    ├── TagDeletionError               a tag that the registry does not take away
+    ├── EvidenceError                  an image without a signature or attestation that it must have
+    ├── SignatureConflictError         signatures of one image in two places, of which neither has all
     ├── UnrecognizedRegistryError      a host that does not speak the distribution API
     ├── BadRegistryResponseError       an answer that breaks the specification
     │   └── DigestMismatchError        bytes that are not those that were asked for
@@ -48,6 +54,30 @@ class InvalidTagError(UsageError, ValueError):
 
 class DocumentError(UsageError):
     """A JSON document that breaks its schema; the message starts with the path of the field."""
+
+
+class PolicyError(UsageError):
+    """A promotion that the policy does not allow; the message names the pattern's place."""
+
+
+class ImmutableTagError(RegistryClientError):
+    """A tag that must not move, and is on another image already."""
+
+
+class MovedTagError(RegistryClientError):
+    """A tag that somebody has moved since the promotion that is to be undone."""
+
+
+class TagDeletionError(RegistryClientError):
+    """A tag that was not there before a promotion, and that the registry does not take away."""
+
+
+class EvidenceError(RegistryClientError):
+    """An image that lacks a signature or an attestation that it must have to be promoted."""
+
+
+class SignatureConflictError(RegistryClientError):
+    """Signatures of one image in two repositories, neither of which has all that the other has."""
 
 
 class StaleError(RegistryClientError):

@@ -26,7 +26,7 @@ from registry_client.reference import OCI_LAYOUT, ImageReference, parse_referenc
 from registry_client.verification import VerifiedBlob
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
     from registry_client.verification import OpenBlob
@@ -255,11 +255,14 @@ class LayoutStore:
         self.write_blob(reference, descriptor, lambda offset: self.read_blob(other, descriptor, offset))
         return ""
 
-    def get_referrers(self, reference: ImageReference | str) -> list[Descriptor]:
+    def get_referrers(
+        self, reference: ImageReference | str, *, tags: Collection[str] | None = None
+    ) -> list[Descriptor]:
         """List what refers to an image: the manifests with that subject, and what the referrers tag schema lists.
 
         Args:
             reference: The image, by digest.
+            tags: All tags of the repository, if they are known: it saves asking for a list that is not there.
 
         Returns:
             Their descriptors, in the order of the layout's index.
@@ -267,6 +270,7 @@ class LayoutStore:
         Raises:
             LayoutError: There is no such layout.
         """
+        del tags  # there is nobody to ask
         reference = _parsed(reference)
         directory = self._directory(reference)
         found: dict[str, Descriptor] = {}

@@ -42,7 +42,10 @@ def read_index(directory: Path) -> dict[str, Any]:
             return dict(index)
     except OSError as error:
         message = f'{OCI_LAYOUT}:{directory} is not an OCI layout: no "{Path(error.filename or path).name}" there'
-        raise LayoutError(message) from error
+        # where nothing is, there may be a layout one day
+        is_free = not directory.exists() or (directory.is_dir() and not any(directory.iterdir()))
+        kind = LayoutLacksImageError if is_free else LayoutError
+        raise kind(message) from error
     except (ValueError, LookupError, TypeError):
         pass
     message = f"{OCI_LAYOUT}:{directory}: index.json is not an image index"

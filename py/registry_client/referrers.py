@@ -17,7 +17,7 @@ from registry_client.manifest import MAX_MANIFEST_SIZE, Image, parse_manifest
 from registry_client.messages import origin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from registry_client.reference import ImageReference
     from registry_client.session import Session
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _MAX_PAGES = 100
 _NO_SUCH_API = frozenset({400, 404, 405})
 """How registries say that they do not keep the list."""
+_ABSENT = frozenset({"NAME_UNKNOWN", "MANIFEST_UNKNOWN"})
+"""What one that does may say of a repository or an image that it does not have."""
 
 
 class Referrers:
@@ -42,12 +44,13 @@ class Referrers:
         self._without_api: set[str] = set()
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
-    def of(self, host: str, subject: ImageReference) -> list[Descriptor]:
+    def of(self, host: str, subject: ImageReference, tags: Collection[str] | None = None) -> list[Descriptor]:
         """List what refers to an image.
 
         Args:
             host: The registry as it is talked to.
             subject: The image, by digest.
+            tags: All tags of the repository, if they are known.
 
         Returns:
             The descriptors, in the registry's order; none if nobody refers to it.
@@ -66,7 +69,10 @@ class Referrers:
             except RegistryError as error:
                 if error.status_code not in _NO_SUCH_API:
                     raise
-                self._without_api.add(host)
+                if not any(each.code in _ABSENT for each in error.errors):
+                    self._without_api.add(host)
+        if tags is not None and fallback_reference(subject).tag not in tags:
+            return []
         index = self._fallback(subject)
         return list(index.children) if index else []
 

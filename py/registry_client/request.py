@@ -1,4 +1,4 @@
-"""What the Bazel rules ask for: the JSON that ``image_lock`` and ``image_retag`` write. Defined here only."""
+"""What the Bazel rules ask for: the JSON that ``image_lock`` writes. Defined here only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from registry_client.documents import Fields, load_json
 from registry_client.errors import UsageError
 from registry_client.platforms import parse_platform
-from registry_client.reference import ImageReference, parse_reference, validate_tag
+from registry_client.reference import ImageReference, parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -70,19 +70,6 @@ class LockRequest:
         return f"{command} -- {shlex.join(sorted(names))}" if set(self.images) - set(names) and names else command
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RetagRequest:
-    """An ``image_retag`` target.
-
-    Attributes:
-        target: Its label.
-        tags: The tags to set.
-    """
-
-    target: str
-    tags: Sequence[str]
-
-
 def read_lock_request(path: Path) -> LockRequest:
     """Read what an ``image_lock`` declares.
 
@@ -128,31 +115,6 @@ def read_lock_request(path: Path) -> LockRequest:
     )
 
 
-def read_retag_request(path: Path) -> RetagRequest:
-    """Read what an ``image_retag`` declares.
-
-    Args:
-        path: The JSON file that the rule wrote.
-
-    Returns:
-        The request.
-
-    Raises:
-        UsageError: A tag is none, or is there twice; one line for each.
-    """
-    fields = _fields(path)
-    target = fields.take("target", str)
-    tags = fields.take_strings("tags")
-    fields.nothing_else()
-    problems = _problems(target, "tags", [("", functools.partial(validate_tag, tag)) for tag in tags])
-    problems += [f'{target}: the tag "{tag}" is there twice; keep one in tags' for tag in _repeated(tags)]
-    if not tags:
-        problems.append(f"{target}: there is no tag to set; add one to tags")
-    if problems:
-        raise UsageError("\n".join(problems))
-    return RetagRequest(target=target, tags=tags)
-
-
 def _fields(path: Path) -> Fields:
     return Fields(load_json(path.read_text(encoding="utf-8"), path.name), path.name)
 
@@ -186,7 +148,3 @@ def _check_frozen(name: str, why: object, images: Collection[str]) -> None:
     if not str(why).strip():
         message = "no reason is given why it must not move"
         raise UsageError(message)
-
-
-def _repeated(values: Sequence[str]) -> list[str]:
-    return sorted({value for value in values if values.count(value) > 1})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from registry_client.descriptor import Descriptor
     from registry_client.manifest import Image
@@ -161,11 +161,14 @@ class ImageStore(ManifestStore, Protocol):
             RegistryClientError: The store refuses.
         """
 
-    def get_referrers(self, reference: ImageReference | str) -> list[Descriptor]:
+    def get_referrers(
+        self, reference: ImageReference | str, *, tags: Collection[str] | None = None
+    ) -> list[Descriptor]:
         """List what refers to an image: signatures, attestations, SBOMs.
 
         Args:
             reference: The image, by digest.
+            tags: All tags of the repository, if they are known: it saves asking for a list that is not there.
 
         Returns:
             The descriptors of those manifests, with their artifact types and annotations.

@@ -106,7 +106,7 @@ class Tool:
         request = self._write("promote.request.json", json.dumps({"tags": tags, "target": "//:promote"}))
         image = self._write("image.reference", reference)
         output = self._scratch / "promote.plan.json"
-        result = self.run("plan", "--request", request, "--image", image, "--output", str(output))
+        result = self.run("plan", "--retag", request, "--image", image, "--output", str(output))
         assert result.code == 0, result.stderr
         return output
 

@@ -108,6 +108,7 @@ def test_what_cannot_be_looked_up_is_a_failure_and_the_others_are_still_reported
 ) -> None:
     move(workspace)
     (workspace.root / "other").mkdir()
+    (workspace.root / "other/file").touch()
     workspace.lock.write_text(workspace.lock.read_text().replace(f'"{APP}:2"', '"oci-layout:other:2"'))
     workspace.declare({"one": f"{APP}:1", "two": "oci-layout:other:2"})
     assert workspace.check("--json") == FAILED

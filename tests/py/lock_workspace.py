@@ -84,7 +84,7 @@ class Workspace:
         """Do what ``bazel run //:promote`` does, for the image called one."""
         (self.root / "retag.json").write_text(json.dumps({"tags": tags, "target": "//:promote"}))
         (self.root / "reference").write_text(f"{APP}@{image('1').digest}")
-        made = main(["plan", "--request", "retag.json", "--image", "reference", "--output", "plan.json"])
+        made = main(["plan", "--retag", "retag.json", "--image", "reference", "--output", "plan.json"])
         return made or main(["promote", "--plan", "plan.json", *options])
 
     def _lockfile(self) -> list[str]:

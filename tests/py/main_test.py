@@ -16,6 +16,8 @@ from registry_client.__main__ import main
 if TYPE_CHECKING:
     from pathlib import Path
 
+NONE = f"sha256:{'0' * 64}"
+
 
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
@@ -27,7 +29,11 @@ def test_a_promotion_sets_its_tags_once(workspace: Workspace, capsys: pytest.Cap
     assert workspace.promote("prod", "2") == DONE
     assert workspace.store.resolve(f"{APP}:prod").digest == image("1").digest
     assert workspace.store.resolve(f"{APP}:2").digest == image("1").digest
-    assert capsys.readouterr().out == f"{APP}:prod {image('1').digest} tagged\n{APP}:2 {image('1').digest} tagged\n"
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert rows[-2:] == [
+        [f"{APP}:prod", "-", "→", image("1").digest, "tagged"],
+        [f"{APP}:2", index("2").digest, "→", image("1").digest, "tagged"],
+    ]
     assert workspace.promote("prod", "2") == DONE
     assert "nothing to do" in capsys.readouterr().err
 
@@ -57,14 +63,19 @@ def test_tags_that_will_not_do_are_refused(workspace: Workspace, tags: tuple[str
 @pytest.mark.parametrize(
     ("edge", "complaint"),
     [
-        ({"source": "a:1", "destination": "a:2", "target": "t"}, r"edges\[0\].source: .* has no digest"),
-        ({"source": f"a@sha256:{'0' * 64}", "destination": f"a@sha256:{'0' * 64}", "target": "t"}, "must have a tag"),
+        ({"source": "a:1"}, r"edges\[0\].source: .* has no digest"),
+        ({"destination": f"a:1@{NONE}"}, "must have a tag or a digest, and not both"),
+        ({"destination": f"a@{NONE[:-1]}1"}, "has another digest than source"),
+        ({"digest": f"{NONE[:-1]}1"}, "is not that of source"),
+        ({"overwrite": "never"}, '"never" is neither "moving" nor "immutable"'),
+        ({"more": "x"}, "is not a field"),
     ],
 )
 def test_a_plan_that_was_tampered_with_is_refused(
     workspace: Workspace, capsys: pytest.CaptureFixture[str], edge: dict[str, str], complaint: str
 ) -> None:
-    (workspace.root / "plan.json").write_text(json.dumps({"edges": [edge], "planVersion": 1}))
+    good = {"source": f"a@{NONE}", "destination": "a:2", "digest": NONE, "overwrite": "moving", "target": "t"}
+    (workspace.root / "plan.json").write_text(json.dumps({"edges": [good | edge], "planVersion": 1}))
     assert main(["promote", "--plan", "plan.json"]) == USAGE
     assert re.search(complaint, capsys.readouterr().err)
 

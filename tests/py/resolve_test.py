@@ -144,10 +144,11 @@ def test_a_credential_helper_that_fails_is_a_warning_and_public_images_are_to_be
 
 
 def test_tag_sets_tags(capsys: pytest.CaptureFixture[str]) -> None:
-    with serving(manifest(MANIFEST), Reply(404), manifest(MANIFEST), manifest(MANIFEST), Reply(201)) as registry:
+    with serving(manifest(MANIFEST), Reply(404), Reply(201)) as registry:
         assert main(["tag", f"{registry.address}/a:1", "prod", *QUICK]) == DONE
-        assert registry.seen[-1] == "PUT /v2/a/manifests/prod"
-    assert capsys.readouterr().out == f"{registry.address}/a:prod {digest_of(MANIFEST)} tagged\n"
+        assert registry.seen == ["GET /v2/a/manifests/1", "HEAD /v2/a/manifests/prod", "PUT /v2/a/manifests/prod"]
+    row = [f"{registry.address}/a:prod", "-", "→", digest_of(MANIFEST), "tagged"]
+    assert capsys.readouterr().out.split() == row
 
 
 def test_a_mirror_is_asked_for_content() -> None:

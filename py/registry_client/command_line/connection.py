@@ -8,7 +8,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from registry_client.command_line.console import progress_bar, root, tell, typed_path
+from registry_client.command_line.console import layout_directory, progress_bar, root, tell, typed_path
 from registry_client.errors import UsageError
 from registry_client.layout import LayoutStore
 from registry_client.operations.stores import CONCURRENCY, AnyStore, silence
@@ -26,7 +26,7 @@ def add_connection_options(parser: argparse.ArgumentParser, *, explicit: bool = 
         parser: The command's parser.
         explicit: Whether only those credentials count that a variable leads to, see ``default_keychain``.
     """
-    parser.set_defaults(explicit_credentials=explicit)
+    parser.set_defaults(explicit_credentials=explicit, layout=[])
     group = parser.add_argument_group("how to talk to registries")
     group.add_argument("--docker-config", type=_existing, metavar="PATH", help="config.json, or the directory of it")
     group.add_argument(
@@ -82,8 +82,9 @@ def open_store(options: argparse.Namespace) -> AnyStore:
         message = f"--client-key {options.client_key} is of no use without --client-cert"
         raise UsageError(message)
     progress = progress_bar if sys.stderr.isatty() else silence
+    named = {name: layout_directory(directory) for name, directory in options.layout}
     return AnyStore(
-        LayoutStore(root()), lambda: _open_client(options), concurrency=options.concurrency, progress=progress
+        LayoutStore(root(), named), lambda: _open_client(options), concurrency=options.concurrency, progress=progress
     )
 
 

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 from registry_client.errors import RegistryError, RegistryUnreachableError, is_not_found
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from registry_client.errors import RegistryClientError
 
 DONE, FAILED, USAGE, OUT_OF_DATE = range(4)
 """The exit codes."""
 
+_SHORT_DIGEST = len("sha256:") + 12
 _NOT_ALLOWED = frozenset({401, 403})
 
 
@@ -45,6 +46,18 @@ def with_hint(error: RegistryClientError) -> str:
     return str(error)
 
 
+def print_rows(rows: Iterable[Sequence[str]], headers: Sequence[str] = ()) -> None:
+    """Print a table, a row a line."""
+    from tabulate import tabulate  # noqa: PLC0415 - most runs print JSON or nothing
+
+    print(tabulate(list(rows), headers=headers, tablefmt="plain", disable_numparse=True))
+
+
+def shown_digest(digest: str | None) -> str:
+    """A digest for a table: the start of it for a terminal, all of it for everything else."""
+    return (digest or "-")[: _SHORT_DIGEST if sys.stdout.isatty() else None]
+
+
 @contextmanager
 def progress_bar(total: int, unit: str) -> Iterator[Callable[[int], object]]:
     """Show on a terminal how far many things are; what takes no time is not worth it.
@@ -70,3 +83,8 @@ def root() -> Path:
 def typed_path(text: str) -> Path:
     """The file that a person means by a path: ``bazel run`` starts the tool elsewhere than where it was typed."""
     return Path(os.environ.get("BUILD_WORKING_DIRECTORY") or Path.cwd(), Path(text).expanduser())
+
+
+def layout_directory(path: str) -> Path:
+    """The directory of a layout, which may be named by its marker file: a build cannot name a directory of files."""
+    return Path(path) if Path(path).is_dir() else Path(path).parent

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from registry_client.command_line.console import complain, with_hint
+from registry_client.command_line.console import complain, print_rows, shown_digest, with_hint
 from registry_client.errors import error_code
 from registry_client.operations.pin_result import PinOutcome, PinResult
 from registry_client.reference import parse_reference
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from registry_client.request import LockRequest
-
-_SHORT_DIGEST = len("sha256:") + 12
 
 
 def print_table(results: Sequence[PinResult]) -> None:
@@ -28,12 +25,8 @@ def print_table(results: Sequence[PinResult]) -> None:
     Args:
         results: The rows.
     """
-    # the only reader of the library, and most runs print JSON or nothing
-    from tabulate import tabulate  # noqa: PLC0415
-
-    length = _SHORT_DIGEST if sys.stdout.isatty() else None
-    rows = [(result.name, _tag(result) or "-", _digests(result, length), _happened(result)) for result in results]
-    print(tabulate(rows, headers=("name", "tag", "digest", "result"), tablefmt="plain", disable_numparse=True))
+    rows = [(result.name, _tag(result) or "-", _digests(result), _happened(result)) for result in results]
+    print_rows(rows, headers=("name", "tag", "digest", "result"))
 
 
 def grouped(results: Sequence[PinResult], groups: Mapping[str, Sequence[PinOutcome]]) -> dict[str, object]:
@@ -88,8 +81,8 @@ def _tag(result: PinResult) -> str | None:
     return parse_reference(result.reference).tag
 
 
-def _digests(result: PinResult, length: int | None) -> str:
-    old, new = ((digest or "-")[:length] for digest in (result.old, result.new))
+def _digests(result: PinResult) -> str:
+    old, new = shown_digest(result.old), shown_digest(result.new)
     is_one = result.old == result.new or result.outcome in {PinOutcome.FAILED, PinOutcome.STALE}
     return old if is_one else f"{old} → {new}"
 

@@ -1,21 +1,31 @@
-"""Promotion: make a plan, look whether it can be carried out, and carry it out."""
+"""Promotion: look whether a plan can be carried out, bring what is missing, set the tags."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from registry_client.errors import RegistryClientError
+from registry_client.errors import ImmutableTagError, RegistryClientError, RegistryError, error_code
+from registry_client.operations.content import Cargo, Surveyor
+from registry_client.operations.evidence import check_evidence
 from registry_client.operations.selection import digest_if_there
-from registry_client.plan import Edge, Plan
+from registry_client.operations.shipping import Shipment
+from registry_client.policy import Overwrite
+from registry_client.receipt import ReceiptEdge
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from registry_client.manifest import Image
     from registry_client.operations.stores import AnyStore
+    from registry_client.plan import Edge, Plan
     from registry_client.reference import ImageReference
-    from registry_client.request import RetagRequest
+
+_K = TypeVar("_K")
+
+_SAYS_IMMUTABLE = re.compile("immutable|already exists", re.IGNORECASE)
 
 
 class Outcome(Enum):
@@ -24,6 +34,7 @@ class Outcome(Enum):
     PENDING = "not done"
     UNCHANGED = "unchanged"
     TAGGED = "tagged"
+    COPIED = "copied"
     FAILED = "failed"
 
 
@@ -35,81 +46,107 @@ class EdgeResult:
         edge: The edge.
         outcome: How far.
         old: The digest that the tag had before; None if it was not there.
+        image: The manifest to put under the tag; None if it need not be put.
+        cargo: What has to be there before; None if the image is in its own repository.
+        moved: Bytes of blobs that went through this machine.
+        mounted: Bytes of blobs that the store took over by itself.
         error: Why the edge failed.
     """
 
     edge: Edge
     outcome: Outcome = Outcome.PENDING
     old: str | None = None
+    image: Image | None = None
+    cargo: Cargo | None = None
+    moved: int = 0
+    mounted: int = 0
     error: RegistryClientError | None = None
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether there is something to do yet."""
+        return self.outcome is Outcome.PENDING
 
     def failed(self, error: RegistryClientError) -> EdgeResult:
         """The same edge, failed."""
         return replace(self, outcome=Outcome.FAILED, error=error)
 
+    def for_receipt(self) -> ReceiptEdge:
+        """The edge as it is in a receipt."""
+        return ReceiptEdge(
+            source=self.edge.source,
+            destination=self.edge.destination,
+            target=self.edge.target,
+            old=self.old,
+            new=self.edge.digest,
+            result=self.outcome.value,
+            bytes_moved=self.moved,
+            bytes_mounted=self.mounted,
+            error={"code": error_code(self.error), "message": str(self.error)} if self.error else None,
+        )
 
-def make_plan(request: RetagRequest, source: ImageReference) -> Plan:
-    """Plan to give an image its tags.
 
-    Args:
-        request: What is declared.
-        source: The image, by digest.
-
-    Returns:
-        The plan.
-    """
-    return Plan(
-        edges=[Edge(source=source, destination=source.tagged(tag), target=request.target) for tag in request.tags]
-    )
-
-
-def preflight(plan: Plan, store: AnyStore) -> list[EdgeResult]:
+def preflight(plan: Plan, store: AnyStore, *, referrers: bool = True) -> list[EdgeResult]:
     """Look whether a plan can be carried out, and what it would change; write nothing.
 
-    One HEAD for each destination, and one for each source that some destination does not have yet.
+    Each tag is looked at by one HEAD; only what is not as it should be is looked into any further.
 
     Args:
         plan: The plan.
         store: Where the images are.
+        referrers: Whether what refers to an image goes along to another repository.
 
     Returns:
         One result for each edge, in order: pending, unchanged or failed.
     """
     looks = store.each(lambda edge: digest_if_there(store, edge.destination), plan.edges)
     results = [_looked_at(edge, look) for edge, look in zip(plan.edges, looks, strict=True)]
-    sources = _sources(results)
-    found = dict(zip(sources, store.each(store.resolve, sources), strict=True))
-
-    def with_source(result: EdgeResult) -> EdgeResult:
-        error = found.get(result.edge.source) if result.outcome is Outcome.PENDING else None
-        return result.failed(error) if isinstance(error, RegistryClientError) else result
-
-    return [with_source(result) for result in results]
+    results = _failing(results, lambda edge: edge.destination.name, _pushes(results, store))
+    needs = {(edge.source, tuple(edge.requires)) for edge in _pending(results) if edge.requires}
+    evidence = _answers(store, lambda need: check_evidence(store, *need), sorted(needs, key=str))
+    results = _failing(results, lambda edge: (edge.source, tuple(edge.requires)), evidence)
+    return _with_images(results, store, Surveyor(store, referrers=referrers))
 
 
-def carry_out(results: Sequence[EdgeResult], store: AnyStore) -> list[EdgeResult]:
-    """Set the tags of all edges that are pending.
-
-    Each manifest is got once, however many tags it gets.
+def ship(results: Sequence[EdgeResult], store: AnyStore) -> list[EdgeResult]:
+    """Bring everything that pending edges need, except for their tags.
 
     Args:
         results: What ``preflight`` found.
         store: Where the images are.
 
     Returns:
-        One result for each edge, in order: tagged, unchanged or failed.
+        One result for each edge, in order; failed where something could not be brought.
     """
-    sources = _sources(results)
-    images = dict(zip(sources, store.each(store.get_image, sources), strict=True))
+    cargos = {id(result.cargo): result.cargo for result in results if result.is_pending and result.cargo}
+    deliveries = dict(zip(cargos, Shipment(list(cargos.values()), store).ship(), strict=True))
+    shipped = []
+    for result in results:
+        # the bytes are the first edge's: the others of the same cargo cost nothing more
+        delivery = deliveries.get(id(result.cargo)) if result.is_pending else None
+        if delivery is not None:
+            result = replace(result, moved=delivery.moved, mounted=delivery.mounted)  # noqa: PLW2901
+            delivery.moved = delivery.mounted = 0
+            result = result.failed(delivery.error) if delivery.error else result  # noqa: PLW2901
+        shipped.append(result)
+    return shipped
+
+
+def set_tags(results: Sequence[EdgeResult], store: AnyStore) -> list[EdgeResult]:
+    """Put the manifests of all pending edges under their tags.
+
+    Args:
+        results: What ``ship`` returned.
+        store: Where the images are.
+
+    Returns:
+        One result for each edge, in order: tagged, copied, unchanged or failed.
+    """
 
     def write(result: EdgeResult) -> EdgeResult:
-        if result.outcome is not Outcome.PENDING:
+        if not result.is_pending or result.image is None:
             return result
-        image = images[result.edge.source]
-        if isinstance(image, RegistryClientError):
-            return result.failed(image)
-        store.put_image(result.edge.destination, image)
-        return replace(result, outcome=Outcome.TAGGED)
+        return _put(result, result.image, store)
 
     return [
         result.failed(written) if isinstance(written, RegistryClientError) else written
@@ -120,10 +157,80 @@ def carry_out(results: Sequence[EdgeResult], store: AnyStore) -> list[EdgeResult
 def _looked_at(edge: Edge, look: str | RegistryClientError | None) -> EdgeResult:
     if isinstance(look, RegistryClientError):
         return EdgeResult(edge=edge).failed(look)
-    outcome = Outcome.UNCHANGED if look == edge.source.digest else Outcome.PENDING
-    return EdgeResult(edge=edge, outcome=outcome, old=look)
+    if look == edge.digest:
+        return EdgeResult(edge=edge, old=look, outcome=Outcome.UNCHANGED)
+    result = EdgeResult(edge=edge, old=look)
+    if look is not None and edge.overwrite is Overwrite.IMMUTABLE:
+        message = (
+            f"it is on {look} and immutable, so it cannot be on {edge.digest}; choose another tag, "
+            "or let this one move by overwrite or the policy"
+        )
+        return result.failed(ImmutableTagError(message))
+    return result
 
 
-def _sources(results: Sequence[EdgeResult]) -> list[ImageReference]:
-    """The sources of all pending edges, each once."""
-    return list(dict.fromkeys(result.edge.source for result in results if result.outcome is Outcome.PENDING))
+def _pushes(results: Iterable[EdgeResult], store: AnyStore) -> dict[str, RegistryClientError]:
+    """The repositories that may not be written to."""
+    places = {edge.destination.name: edge.destination for edge in _pending(results)}
+    return _answers(store, lambda name: store.of(places[name]).check_push(places[name]), list(places))
+
+
+def _with_images(results: Sequence[EdgeResult], store: AnyStore, surveyor: Surveyor) -> list[EdgeResult]:
+    """Get the manifest of each source once, and find out once what it takes along to each repository."""
+    sources = {edge.source for edge in _pending(results) if not edge.crosses}
+    images = dict(zip(sources, store.each(store.get_image, list(sources)), strict=True))
+    ways = {_way(edge): edge for edge in _pending(results) if edge.crosses}
+    surveyed = store.each(lambda edge: surveyor.survey(edge.source, edge.destination), list(ways.values()))
+    cargos = dict(zip(ways, surveyed, strict=True))
+
+    def with_image(result: EdgeResult) -> EdgeResult:
+        if not result.is_pending:
+            return result
+        if not result.edge.crosses:
+            image = images[result.edge.source]
+            return result.failed(image) if isinstance(image, RegistryClientError) else replace(result, image=image)
+        cargo = cargos[_way(result.edge)]
+        if isinstance(cargo, RegistryClientError):
+            return result.failed(cargo)
+        return replace(result, cargo=cargo, image=cargo.root.image)
+
+    return [with_image(result) for result in results]
+
+
+def _put(result: EdgeResult, image: Image, store: AnyStore) -> EdgeResult:
+    edge = result.edge
+    try:
+        store.put_image(edge.destination, image)
+    except RegistryError as error:
+        now = digest_if_there(store, edge.destination)
+        if now == edge.digest:
+            return replace(result, outcome=Outcome.UNCHANGED)
+        if now is not None and _SAYS_IMMUTABLE.search(str(error)):
+            message = f"it is on {now}, and the registry holds it immutable: {error}"
+            raise ImmutableTagError(message) from error
+        raise
+    return replace(result, outcome=Outcome.COPIED if edge.crosses else Outcome.TAGGED)
+
+
+def _pending(results: Iterable[EdgeResult]) -> list[Edge]:
+    return [result.edge for result in results if result.is_pending]
+
+
+def _way(edge: Edge) -> tuple[ImageReference, str]:
+    return edge.source, edge.destination.name
+
+
+def _answers(store: AnyStore, check: Callable[[_K], object], keys: Sequence[_K]) -> dict[_K, RegistryClientError]:
+    """Run a check for each key; gives the errors of those that failed."""
+    answers = zip(keys, store.each(check, keys, unit=""), strict=True)
+    return {key: answer for key, answer in answers if isinstance(answer, RegistryClientError)}
+
+
+def _failing(
+    results: Sequence[EdgeResult], key: Callable[[Edge], object], errors: Mapping[Any, RegistryClientError]
+) -> list[EdgeResult]:
+    """Let those pending edges fail whose key has an error."""
+    return [
+        result.failed(errors[key(result.edge)]) if result.is_pending and key(result.edge) in errors else result
+        for result in results
+    ]

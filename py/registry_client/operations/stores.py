@@ -64,6 +64,7 @@ class AnyStore:
         self._open_registries = open_registries
         self._registries: Client | None = None
         self._opening = threading.Lock()
+        self._images: dict[ImageReference | None, Image] = {}
         self._concurrency = concurrency
         self._progress = progress
 
@@ -87,8 +88,14 @@ class AnyStore:
         return self.of(reference).resolve(reference)
 
     def get_image(self, reference: ImageReference | str) -> Image:
-        """See ``ImageStore``."""
-        return self.of(reference).get_image(reference)
+        """See ``ImageStore``; what has a digest is got once."""
+        parsed = parse_reference(reference) if isinstance(reference, str) else reference
+        key = parsed.pinned(parsed.digest) if parsed.digest else None
+        if key in self._images:
+            return self._images[key]
+        image = self.of(parsed).get_image(parsed)
+        self._images[parsed.pinned(image.digest)] = image
+        return image
 
     def get_blob(self, reference: ImageReference | str, descriptor: Descriptor) -> bytes:
         """See ``ImageStore``."""

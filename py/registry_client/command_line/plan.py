@@ -1,0 +1,105 @@
+"""``registry plan``: what ``image_retag`` and ``image_promotion`` build."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from registry_client.command_line.console import DONE, layout_directory
+from registry_client.errors import UsageError
+from registry_client.layout import LayoutStore
+from registry_client.operations.planning import Retag, make_plan
+from registry_client.policy import Policy, read_policy
+from registry_client.reference import OCI_LAYOUT, ImageReference, parse_reference
+from registry_client.retag_request import read_retag_request, read_status
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def add_plan_options(parser: argparse.ArgumentParser) -> None:
+    """Make a parser that of ``plan``."""
+    parser.set_defaults(run=_plan, retags=[])
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--status", type=Path, help="the stable workspace status, for stamps in tags")
+    parser.add_argument("--retag", action=_NewRetag, metavar="REQUEST", required=True, help="what a target declares")
+    group = parser.add_argument_group("for the target before")
+    group.add_argument("--image", action=_OfRetag, metavar="FILE", help="its image: a file with the pinned reference")
+    group.add_argument("--layout", action=_OfRetag, nargs=2, metavar=("NAME", "DIR"), help="its image: an OCI layout")
+    group.add_argument("--tags", action=_OfRetag, metavar="FILE", help="more tags, one a line")
+    group.add_argument("--policy", action=_OfRetag, metavar="FILE", help="the policy that holds for it")
+
+
+@dataclass(kw_only=True, slots=True)
+class _Arguments:
+    """What the command line says of one target."""
+
+    request: Path
+    files: dict[str, Sequence[str]] = field(default_factory=dict)
+
+    def path(self, option: str) -> Path | None:
+        return Path(self.files[option][0]) if option in self.files else None
+
+
+class _NewRetag(argparse.Action):
+    """Starts the arguments of another target."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        """Take the option's value."""
+        del parser, option_string
+        namespace.retags = [*namespace.retags, _Arguments(request=Path(str(values)))]
+
+
+class _OfRetag(argparse.Action):
+    """Adds to the arguments of the target that was started last."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        """Take the option's values."""
+        if not namespace.retags:
+            parser.error(f"{option_string} needs a --retag before it")
+        namespace.retags[-1].files[self.dest] = values if isinstance(values, list) else [str(values)]
+
+
+def _plan(options: argparse.Namespace) -> int:
+    status = read_status(options.status) if options.status else {}
+    plan = make_plan([_read(arguments, status) for arguments in options.retags])
+    options.output.write_text(plan.to_text(), encoding="utf-8")
+    return DONE
+
+
+def _read(arguments: _Arguments, status: dict[str, str]) -> Retag:
+    tags, policy = arguments.path("tags"), arguments.path("policy")
+    more_tags = tags.read_text(encoding="utf-8").split() if tags else []
+    request = read_retag_request(arguments.request, more_tags=more_tags, status=status)
+    source = _source(arguments, request.target)
+    if source.is_layout and "layout" in arguments.files and not request.repositories:
+        message = f"{request.target}: an image that a rule has built is in no repository yet; add one to repositories"
+        raise UsageError(message)
+    return Retag(request=request, source=source, policy=read_policy(policy) if policy else Policy())
+
+
+def _source(arguments: _Arguments, target: str) -> ImageReference:
+    image = arguments.path("image")
+    if image is not None:
+        return parse_reference(image.read_text(encoding="utf-8").strip())
+    if "layout" not in arguments.files:
+        message = f"{target}: there is no image; give --image or --layout"
+        raise UsageError(message)
+    name, directory = arguments.files["layout"]
+    layout = parse_reference(f"{OCI_LAYOUT}:{name}")
+    store = LayoutStore(Path(), {layout.repository: layout_directory(directory)})
+    return layout.pinned(store.resolve(layout).digest)

@@ -1,0 +1,126 @@
+"""Makes the plan of a promotion from what its targets declare; needs no network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from registry_client.errors import UsageError
+from registry_client.plan import AdHoc, Edge, Plan, merge_edges
+from registry_client.reference import ImageReference, validate_tag
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from registry_client.policy import Policy
+    from registry_client.retag_request import RetagRequest
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Retag:
+    """An ``image_retag`` target, with what it stands for.
+
+    Attributes:
+        request: What it declares.
+        source: The image, by digest.
+        policy: What holds for it.
+    """
+
+    request: RetagRequest
+    source: ImageReference
+    policy: Policy
+
+    def edges(self) -> Iterator[Edge]:
+        """The edges that it asks for: each tag in each repository.
+
+        Raises:
+            PolicyError: The policy does not allow one.
+        """
+        repositories = self.request.repositories or [self.source]
+        yield from (self.edge(repository, tag) for repository in repositories for tag in self.request.tags)
+
+    def edge(self, repository: ImageReference, tag: str) -> Edge:
+        """The edge for one tag in one repository.
+
+        Raises:
+            PolicyError: The policy does not allow it.
+        """
+        destination = repository.tagged(tag)
+        self.policy.check(self.source, destination)
+        return Edge(
+            source=self.source,
+            destination=destination,
+            target=self.request.target,
+            overwrite=self.policy.overwrite_of(tag, self.request.overwrite),
+            requires=tuple(dict.fromkeys([*self.policy.requires, *self.request.requires])),
+        )
+
+
+def make_plan(retags: Sequence[Retag]) -> Plan:
+    """Put the edges of all targets together.
+
+    Args:
+        retags: The targets. What one lets people add on the command line goes for that one alone, not for many.
+
+    Returns:
+        The plan.
+
+    Raises:
+        UsageError: A policy does not allow an edge, or two edges contradict each other; one line for each.
+    """
+    edges: list[Edge] = []
+    problems = []
+    for retag in retags:
+        try:
+            edges += retag.edges()
+        except UsageError as error:
+            problems.append(f"{retag.request.target}: {error}")
+    try:
+        merged = merge_edges(edges)
+    except UsageError as error:
+        problems.append(str(error))
+    if problems:
+        raise UsageError("\n".join(problems))
+    first = retags[0]
+    ad_hoc = None
+    if len(retags) == 1 and first.request.ad_hoc:
+        ad_hoc = AdHoc(allowed=first.request.ad_hoc, policy=first.policy, overwrite=first.request.overwrite)
+    return Plan(edges=merged, ad_hoc=ad_hoc)
+
+
+def with_additions(plan: Plan, tags: Sequence[str], repositories: Sequence[ImageReference]) -> Plan:
+    """Add to a plan what people ask for on the command line.
+
+    Args:
+        plan: The plan.
+        tags: More tags, in each repository.
+        repositories: More repositories, each for all tags.
+
+    Returns:
+        The larger plan.
+
+    Raises:
+        UsageError: The plan does not let anybody add that, or the policy does not allow it.
+    """
+    target = plan.edges[0].target if plan.edges else "the plan"
+    for option, wanted in (("tag", tags), ("repository", repositories)):
+        if wanted and (plan.ad_hoc is None or option not in plan.ad_hoc.allowed):
+            message = f'{target} does not allow --{option}; add ad_hoc = ["{option}"] to it, if anybody may'
+            raise UsageError(message)
+    if plan.ad_hoc is None or not (tags or repositories):
+        return plan
+    for tag in tags:
+        validate_tag(tag)
+    first, ad_hoc = plan.edges[0], plan.ad_hoc
+    places = list(dict.fromkeys(replace(edge.destination, tag=None) for edge in plan.edges))
+    every_place = dict.fromkeys([*places, *(replace(repository, tag=None) for repository in repositories)])
+    every_tag = dict.fromkeys([*(str(edge.destination.tag) for edge in plan.edges), *tags])
+    added = [_added(first, ad_hoc, place.tagged(tag)) for place in every_place for tag in every_tag]
+    there = {edge.destination for edge in plan.edges}
+    return replace(plan, edges=[*plan.edges, *(edge for edge in added if edge.destination not in there)])
+
+
+def _added(like: Edge, ad_hoc: AdHoc, destination: ImageReference) -> Edge:
+    ad_hoc.policy.check(like.source, destination)
+    overwrite = ad_hoc.policy.overwrite_of(str(destination.tag), ad_hoc.overwrite)
+    return replace(like, destination=destination, overwrite=overwrite)

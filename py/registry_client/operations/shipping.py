@@ -1,0 +1,172 @@
+"""Brings cargos to where they are to be: blobs first, then manifests from the leaves up, then what refers to them.
+
+Tags are not set here: until they are, nobody sees any of it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from registry_client.errors import RegistryClientError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from registry_client.descriptor import Descriptor
+    from registry_client.operations.content import Cargo, Part
+    from registry_client.operations.stores import AnyStore
+    from registry_client.reference import ImageReference
+
+STREAMS = 4
+"""How many blobs go through this machine at once: more of them are no faster, and each has its buffers."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Delivery:
+    """What became of a cargo.
+
+    Attributes:
+        moved: Bytes of blobs that went through this machine for it.
+        mounted: Bytes of blobs that the store took over by itself.
+        error: Why it is not whole.
+    """
+
+    moved: int = 0
+    mounted: int = 0
+    error: RegistryClientError | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Load:
+    """A blob that a repository may lack, and the first cargo that needs it there."""
+
+    blob: Descriptor
+    source: ImageReference
+    destination: ImageReference
+    delivery: Delivery
+
+
+class Shipment:
+    """Ships cargos together, so that what several of them need is looked for and sent once."""
+
+    def __init__(self, cargos: Sequence[Cargo], store: AnyStore) -> None:
+        """Ship nothing yet.
+
+        Args:
+            cargos: What ``Surveyor`` found.
+            store: Where the images are.
+        """
+        self._store = store
+        self._cargos = cargos
+        self._deliveries = [Delivery() for _ in cargos]
+        self._streams = threading.BoundedSemaphore(STREAMS)
+
+    def ship(self) -> list[Delivery]:
+        """Ship everything but the roots, which their tags bring.
+
+        A cargo of which something fails stays behind; the others are shipped all the same.
+
+        Returns:
+            One delivery for each cargo, in order.
+        """
+        self._ship_blobs()
+        self._put_manifests(lambda cargo: cargo.parts)
+        self._put_manifests(lambda cargo: cargo.attached)
+        return self._deliveries
+
+    def _ship_blobs(self) -> None:
+        loads = self._loads()
+        groups: defaultdict[tuple[str, str], list[_Load]] = defaultdict(list)
+        for load in loads.values():
+            place = load.destination.name if load.destination.is_layout else load.destination.registry
+            groups[place, load.blob.digest].append(load)
+        total = sum(load.blob.size for load in loads.values())
+        with self._store.progress(total, "B") as advance:
+            errors = self._store.each(lambda group: self._ship_group(group, advance), list(groups.values()), unit="")
+        failed = {
+            (load.destination.name, load.blob.digest): error
+            for group, error in zip(groups.values(), errors, strict=True)
+            if isinstance(error, RegistryClientError)
+            for load in group
+        }
+        for cargo, delivery in zip(self._cargos, self._deliveries, strict=True):
+            keys = ((part.destination.name, blob.digest) for part in cargo.all_parts for blob in part.blobs)
+            delivery.error = delivery.error or next((failed[key] for key in keys if key in failed), None)
+
+    def _loads(self) -> dict[tuple[str, str], _Load]:
+        """All blobs to look for, each once for a repository."""
+        loads: dict[tuple[str, str], _Load] = {}
+        for cargo, delivery in zip(self._cargos, self._deliveries, strict=True):
+            for part in cargo.all_parts:
+                for blob in part.blobs:
+                    load = _Load(blob=blob, source=part.source, destination=part.destination, delivery=delivery)
+                    loads.setdefault((part.destination.name, blob.digest), load)
+        return loads
+
+    def _ship_group(self, loads: Sequence[_Load], advance: Callable[[int], object]) -> None:
+        """Ship one blob to all repositories of one registry: from outside only once."""
+        held_by: str | None = None
+        for load in loads:
+            if load.source.registry == load.destination.registry:
+                held_by = held_by or load.source.repository
+            self._ship_blob(load, held_by, advance)
+            held_by = held_by or load.destination.repository
+
+    def _ship_blob(self, load: _Load, held_by: str | None, advance: Callable[[int], object]) -> None:
+        store, blob, destination = self._store.of(load.destination), load.blob, load.destination
+        location = ""
+        if (held_by is None or destination.is_layout) and store.has_blob(destination, blob):
+            advance(blob.size)
+            return
+        if held_by is not None:
+            location = store.mount_blob(destination, blob, held_by)
+            if not location:
+                load.delivery.mounted += blob.size
+                advance(blob.size)
+                return
+
+        def moved(count: int) -> None:
+            load.delivery.moved += count
+            advance(count)
+
+        source = self._store.of(load.source)
+        with self._streams:
+            store.write_blob(
+                destination,
+                blob,
+                lambda offset: source.read_blob(load.source, blob, offset),
+                moved,
+                location=location,
+            )
+
+    def _put_manifests(self, parts_of: Callable[[Cargo], Iterable[Part]]) -> None:
+        """Put manifests, level by level, so that nothing is listed before it is there."""
+        pairs = list(zip(self._cargos, self._deliveries, strict=True))
+        heights = sorted({part.height for cargo in self._cargos for part in parts_of(cargo)})
+        for height in heights:
+            parts = {
+                part.destination: part
+                for cargo, delivery in pairs
+                if delivery.error is None
+                for part in parts_of(cargo)
+                if part.height == height
+            }
+            answers = self._store.each(self._put, list(parts.values()), unit="")
+            failed = {
+                place: answer
+                for place, answer in zip(parts, answers, strict=True)
+                if isinstance(answer, RegistryClientError)
+            }
+            for cargo, delivery in pairs:
+                places = (part.destination for part in parts_of(cargo))
+                delivery.error = delivery.error or next((failed[place] for place in places if place in failed), None)
+
+    def _put(self, part: Part) -> None:
+        store = self._store.of(part.destination)
+        if part.is_listed:
+            store.put_part(part.destination, part.image)
+        else:
+            store.put_image(part.destination, part.image)
