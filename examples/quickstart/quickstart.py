@@ -12,13 +12,18 @@ PACKAGE = "//examples/quickstart"
 SOURCES = Path("examples/quickstart")
 OUTPUTS = Path("bazel-bin/examples/quickstart")
 
+PROMOTE = ["run", f"{PACKAGE}:promote", "--"]
+RECEIPT = ["--receipt", f"{SOURCES}/registry/promote.receipt.json"]
+
 STEPS = (
     ("Two images, by tag, in OCI layouts that stand in for a registry.", ["run", f"{PACKAGE}:make_images"]),
     ("Resolve the tags to digests, and write them to the lock file.", ["run", f"{PACKAGE}:images.update"]),
     ("Does the lock cover exactly what the BUILD file declares?", ["test", f"{PACKAGE}:images_test"]),
     ("Build with the pinned digests: a genrule, a YAML file, the plan.", ["build", f"{PACKAGE}/..."]),
-    ("Promote: give the image of the lock the tag prod.", ["run", f"{PACKAGE}:promote"]),
-    ("Once more: what is as it should be stays as it is.", ["run", f"{PACKAGE}:promote"]),
+    ("Promote: give the image of the lock the tag prod, here and in another repository.", [*PROMOTE, *RECEIPT]),
+    ("Undo it, by the receipt.", [*PROMOTE, "--rollback", RECEIPT[1]]),
+    ("Promote again.", [*PROMOTE, *RECEIPT]),
+    ("Once more: what is as it should be stays as it is.", PROMOTE),
 )
 SHOWN = (SOURCES / "images.lock.json", OUTPUTS / "promote.plan.json", OUTPUTS / "deployment.yaml")
 QUIET = ("--ui_event_filters=-info", "--noshow_progress", "--show_result=0")

@@ -9,7 +9,7 @@ def _lock_test_impl(ctx):
     arguments = ["lock", "verify", "--request", lock_request.write(ctx)]
     if ctx.file.lockfile:
         arguments += ["--lockfile", ctx.file.lockfile]
-    executable = registry_tool.executable(ctx, arguments, files = ctx.files.layouts)
+    executable = registry_tool.executable(ctx, arguments, files = depset(ctx.files.layouts))
     return [
         DefaultInfo(
             executable = executable.file,

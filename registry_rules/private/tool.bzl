@@ -18,7 +18,7 @@ def _options(ctx):
     """How to talk to registries: by the build setting, then by the attribute, so that the latter has the last word."""
     return ctx.attr._registry_options[BuildSettingInfo].value + ctx.attr.registry_options
 
-def _executable(ctx, arguments, files = []):
+def _executable(ctx, arguments, files = depset()):
     """Makes a target executable: the tool itself under the target's name, with arguments before the user's own.
 
     No script stands in between; the arguments travel in an environment variable.
@@ -26,7 +26,7 @@ def _executable(ctx, arguments, files = []):
     Args:
         ctx: the rule's context; its `_registry` attribute is the tool
         arguments: list of strings and of Files, which the tool finds in the runfiles
-        files: list of Files to find in the runfiles beside those
+        files: depset of Files to find in the runfiles beside those
 
     Returns:
         struct of `file`, `runfiles` and `environment`, a `RunEnvironmentInfo`
@@ -45,7 +45,7 @@ def _executable(ctx, arguments, files = []):
     return struct(
         environment = RunEnvironmentInfo(environment = {"REGISTRY_RULES_ARGS": json.encode(encoded)}),
         file = output,
-        runfiles = ctx.runfiles(inputs + files).merge(ctx.attr._registry[DefaultInfo].default_runfiles),
+        runfiles = ctx.runfiles(inputs, transitive_files = files).merge(ctx.attr._registry[DefaultInfo].default_runfiles),
     )
 
 def _runfiles_path(ctx, file):
