@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from registry_client.verification import OpenBlob
 
-_CHUNK_SIZE = 1024 * 1024
+_CHUNK_SIZE = 256 * 1024
 _MARKER_CONTENT = b'{"imageLayoutVersion":"1.0.0"}'
 
 

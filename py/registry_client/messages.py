@@ -16,7 +16,7 @@ from registry_client.errors import RegistryUnreachableError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-_STREAM_CHUNK_SIZE = 1024 * 1024
+_STREAM_CHUNK_SIZE = 256 * 1024
 _NOISE = re.compile(r"\[Errno -?[0-9]+\] |\[SSL: [A-Z0-9_]+\] | \(_ssl\.c:[0-9]+\)")
 """What is of no use to people in the words of Python's errors."""
 
@@ -30,7 +30,7 @@ class Stream:
         self._request = request
 
     def chunks(self) -> Iterator[bytes]:
-        """Read the body, as it is on the wire, in parts of up to 1 MiB.
+        """Read the body, as it is on the wire, in parts small enough for the caches of a processor.
 
         Raises:
             RegistryUnreachableError: It breaks off, or nothing comes for too long.

@@ -18,7 +18,7 @@ packages=(
   bazel-skylib bazel-stardoc patchelf python3-pip-whl
 )
 # Real registries, clients, a load generator and another Python, for the tests.
-programs=(crane docker-registry oras python3.13 wrk)
+programs=(crane docker-registry oras python3.13 skopeo wrk)
 
 note() { printf 'tools/bazel: %s\n' "$*" >&2; }
 
