@@ -8,11 +8,12 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 _HOP = frozenset({"connection", "content-length", "transfer-encoding", "keep-alive", "date", "server"})
 
@@ -34,6 +35,16 @@ class Exchange:
         self._handler = handler
         self._upstream = upstream
         self._body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
+
+    @property
+    def path(self) -> str:
+        """What is asked for."""
+        return str(self._handler.path)
+
+    @property
+    def body(self) -> bytes:
+        """The request's body."""
+        return self._body
 
     def ask(self) -> Answer:
         """Forward the request to the registry."""
@@ -87,6 +98,10 @@ class Exchange:
         return poured
 
 
+Rule = Callable[[str, str], Callable[[Exchange], object]]
+"""What to do with a request, by its method and path."""
+
+
 class FaultProxy:
     """Answers the first requests as it is told to, and all others as the registry does.
 
@@ -96,28 +111,34 @@ class FaultProxy:
         results: What the faults returned.
     """
 
-    def __init__(self, upstream: str, faults: list[Callable[[Exchange], object]]) -> None:
-        """Give it the faults of its first answers, in order."""
+    def __init__(self, upstream: str, faults: list[Callable[[Exchange], object]], rule: Rule) -> None:
+        """Give it the faults of its first answers, in order, and the rule for all others."""
         self.address = ""
         self.seen: list[str] = []
         self.results: list[object] = []
         self._upstream = upstream
         self._faults = list(faults)
+        self._rule = rule
         self._lock = threading.Lock()
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         """Answer a request."""
         with self._lock:
             self.seen.append(f"{handler.command} {handler.path}")
-            fault = self._faults.pop(0) if self._faults else Exchange.pass_on
+            fault = self._faults.pop(0) if self._faults else self._rule(handler.command, handler.path)
         with contextlib.suppress(OSError):
             self.results.append(fault(Exchange(handler, self._upstream)))
 
 
+def no_fault(_method: str, _path: str) -> Callable[[Exchange], object]:
+    """The rule that lets everything pass."""
+    return Exchange.pass_on
+
+
 @contextlib.contextmanager
-def proxying(upstream: str, *faults: Callable[[Exchange], object]) -> Iterator[FaultProxy]:
+def proxying(upstream: str, *faults: Callable[[Exchange], object], rule: Rule = no_fault) -> Iterator[FaultProxy]:
     """Put a proxy in front of a registry."""
-    proxy = FaultProxy(upstream, list(faults))
+    proxy = FaultProxy(upstream, list(faults), rule)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -125,7 +146,7 @@ def proxying(upstream: str, *faults: Callable[[Exchange], object]) -> Iterator[F
         def answer(self) -> None:
             proxy.answer(self)
 
-        do_GET = do_HEAD = do_PUT = answer  # noqa: N815 - the names that http.server calls
+        do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815 - the names that http.server calls
 
         def log_message(self, *_: object) -> None:
             pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
@@ -66,6 +67,52 @@ def index(content: str) -> TestImage:
     ]
     manifest = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests}
     return TestImage(media_type=OCI_INDEX, manifest=encode(manifest), children=children)
+
+
+def large(content: str, layers: int, size: int) -> TestImage:
+    """An index of two platforms, each with layers of its own, of ``size`` random bytes each; never the same twice."""
+    children = []
+    for architecture in ("amd64", "arm64"):
+        blobs = [content.encode() + os.urandom(size) for _ in range(layers)]
+        config = encode({"architecture": architecture, "os": "linux", "rootfs": {"diff_ids": [*map(digest_of, blobs)]}})
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "config": descriptor(_CONFIG, config),
+            "layers": [descriptor(_LAYER, blob) for blob in blobs],
+        }
+        children.append(TestImage(media_type=OCI_MANIFEST, manifest=encode(manifest), blobs=(config, *blobs)))
+    return index_of(*children)
+
+
+def index_of(*children: TestImage) -> TestImage:
+    """An index of images."""
+    manifests = [descriptor(child.media_type, child.manifest) for child in children]
+    manifest = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests}
+    return TestImage(media_type=OCI_INDEX, manifest=encode(manifest), children=children)
+
+
+def cosign_signature(subject: TestImage, *signatures: str) -> TestImage:
+    """What cosign files under ``cosign_tag``: a layer for each signature, which nobody has really made."""
+    payload = {"critical": {"image": {"docker-manifest-digest": subject.digest}, "type": "cosign container image"}}
+    layers = [encode(payload | {"optional": {"signature": signature}}) for signature in signatures]
+    config = encode({"architecture": "", "os": "", "rootfs": {"diff_ids": [*map(digest_of, layers)]}})
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "config": descriptor(_CONFIG, config),
+        "layers": [
+            descriptor("application/vnd.dev.cosign.simplesigning.v1+json", layer)
+            | {"annotations": {"dev.cosignproject.cosign/signature": signature}}
+            for layer, signature in zip(layers, signatures, strict=True)
+        ],
+    }
+    return TestImage(media_type=OCI_MANIFEST, manifest=encode(manifest), blobs=(config, *layers))
+
+
+def cosign_tag(digest: str, suffix: str = "sig") -> str:
+    """The tag under which cosign files what belongs to a digest."""
+    return f"{digest.replace(':', '-')}.{suffix}"
 
 
 def push(registry: str, repository: str, tag: str, image: TestImage) -> None:

@@ -188,12 +188,12 @@ def test_retag_sets_the_tags(tool: Tool, images: dict[str, str], registry: str) 
     assert served_digest(registry, REPOSITORY, "prod") is None
     result = tool.promote(plan)
     assert result.code == 0, result.stderr
-    assert [line[1:] for line in result.lines] == [[app.digest, "tagged"], [app.digest, "tagged"]]
+    assert [edge[1:] for edge in result.edges] == [(app.digest, "tagged")] * 2
     assert served_digest(registry, REPOSITORY, "prod") == app.digest
     assert served_digest(registry, REPOSITORY, "stable") == app.digest
     again = tool.promote(plan)
     assert again.code == 0
-    assert [line[2] for line in again.lines] == ["unchanged", "unchanged"]
+    assert [edge[2] for edge in again.edges] == ["unchanged", "unchanged"]
     assert "nothing to do" in again.stderr
 
 
@@ -220,7 +220,7 @@ def test_a_dry_run_writes_nothing(tool: Tool, images: dict[str, str], registry: 
     plan = tool.plan(f"{registry}/{REPOSITORY}@{index('app').digest}", "1.0", "prod")
     result = tool.promote(plan, "--dry-run")
     assert result.code == 3
-    assert [line[2:] for line in result.lines] == [["unchanged"], ["not", "done"]]
+    assert [edge[2] for edge in result.edges] == ["unchanged", "would be tagged"]
     assert "1 of 2" in result.stderr
     assert served_digest(registry, REPOSITORY, "prod") is None
     assert tool.promote(plan).code == 0
@@ -230,18 +230,15 @@ def test_a_dry_run_writes_nothing(tool: Tool, images: dict[str, str], registry: 
 def test_without_its_source_nothing_is_tagged(tool: Tool, images: dict[str, str], registry: str) -> None:
     assert images
     good, bad = f"{registry}/{REPOSITORY}@{index('app').digest}", f"{registry}/base@{ABSENT}"
-    edges = [
-        {"destination": f"{registry}/{REPOSITORY}:prod", "source": good, "target": "//:app"},
-        {"destination": f"{registry}/base:prod", "source": bad, "target": "//:base"},
-    ]
-    plan = tool.plan(good, "prod")
-    plan.write_text(json.dumps({"edges": edges, "planVersion": 1}), encoding="utf-8")
+    plan = tool.plan_of(
+        [(good, {"tags": ["prod"], "target": "//:app"}), (bad, {"tags": ["prod"], "target": "//:base"})]
+    )
     result = tool.promote(plan)
     assert result.code == 1
     assert "//:base" in result.complaints[0]
     assert f"{registry}/base:prod" in result.complaints[0]
     assert "404" in result.complaints[0]
-    assert result.complaints[1:] == ["error: nothing was written"]
+    assert result.complaints[1:] == ["error: nothing was written; 1 were not tried"]
     assert served_digest(registry, REPOSITORY, "prod") is None
     assert served_digest(registry, "base", "prod") is None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,12 @@ class Result:
         return [(row[0], row[-1], row[2], row[-2]) for row in rows]
 
     @property
+    def edges(self) -> list[tuple[str, str, str]]:
+        """The table of a promotion: destination, new digest, what happened."""
+        rows = [re.split("  +", line.strip()) for line in self.stdout.splitlines()]
+        return [(place, digest.split()[-1], happened) for place, digest, happened in rows if place != "destination"]
+
+    @property
     def complaints(self) -> list[str]:
         """The lines that say what is wrong."""
         return [line for line in self.stderr.splitlines() if line.startswith("error: ")]
@@ -62,19 +69,20 @@ class Tool:
         self._scratch.mkdir()
         self._program = Path(os.environ["REGISTRY_TOOL"]).absolute()
 
-    def run(self, *arguments: str, rule: tuple[str, ...] = ()) -> Result:
+    def run(self, *arguments: str, rule: tuple[str, ...] = (), seconds: float = 60) -> Result:
         """Run the tool.
 
         Args:
             arguments: What a person types.
             rule: What a rule puts before that, in the environment.
+            seconds: How long it may take.
         """
         environment = inherited_environment() | {"BUILD_WORKSPACE_DIRECTORY": str(self.workspace)}
         if rule:
             environment["REGISTRY_RULES_ARGS"] = json.dumps(rule)
         command = [str(self._program), *arguments]
         done = subprocess.run(
-            command, env=environment, cwd=self._scratch, capture_output=True, text=True, timeout=60, check=False
+            command, env=environment, cwd=self._scratch, capture_output=True, text=True, timeout=seconds, check=False
         )
         assert "Traceback" not in done.stderr, done.stderr
         return Result(code=done.returncode, stdout=done.stdout, stderr=done.stderr)
@@ -101,18 +109,47 @@ class Tool:
         pairs = zip(digests, references, strict=True)
         return result, dict(zip(names, [(d.read_text(), r.read_text()) for d, r in pairs], strict=True))
 
-    def plan(self, reference: str, *tags: str) -> Path:
-        """Do what ``bazel build //:promote`` does; gives the plan."""
-        request = self._write("promote.request.json", json.dumps({"tags": tags, "target": "//:promote"}))
-        image = self._write("image.reference", reference)
+    def plan(self, reference: str, *tags: str, policy: dict[str, object] | None = None, **declared: object) -> Path:
+        """Do what ``bazel build //:promote`` does; gives the plan.
+
+        Args:
+            reference: The image, by digest.
+            tags: The tags that it is to have.
+            policy: The policy.
+            declared: What else is declared, as it is in the request.
+        """
+        request = {"tags": tags, "target": "//:promote", **declared}
+        return self.plan_of([(reference, request)], policy)
+
+    def plan_of(self, retags: list[tuple[str, dict[str, object]]], policy: dict[str, object] | None = None) -> Path:
+        """Do what ``bazel build`` of an ``image_promotion`` does: takes images and what is declared of each."""
         output = self._scratch / "promote.plan.json"
-        result = self.run("plan", "--retag", request, "--image", image, "--output", str(output))
+        lines = ["plan", "--output", str(output)]
+        for number, (reference, declared) in enumerate(retags):
+            lines += ["--retag", self._write(f"{number}.request.json", json.dumps(declared))]
+            lines += ["--image", self._write(f"{number}.reference", reference)]
+            if policy is not None:
+                lines += ["--policy", self._write("policy.json", json.dumps(policy))]
+        result = self.run(f"@{self._write('plan.params', chr(10).join(lines))}")
         assert result.code == 0, result.stderr
         return output
 
-    def promote(self, plan: Path, *arguments: str) -> Result:
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start the tool, as the leader of a group of processes of its own."""
+        environment = inherited_environment() | {"BUILD_WORKSPACE_DIRECTORY": str(self.workspace)}
+        return subprocess.Popen(
+            [str(self._program), *arguments],
+            env=environment,
+            cwd=self._scratch,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def promote(self, plan: Path, *arguments: str, seconds: float = 60) -> Result:
         """Do what ``bazel run //:promote`` does."""
-        return self.run(*arguments, rule=("promote", "--plan", str(plan)))
+        return self.run(*arguments, rule=("promote", "--plan", str(plan)), seconds=seconds)
 
     @property
     def lock(self) -> Path:

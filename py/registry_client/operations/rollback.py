@@ -69,6 +69,8 @@ def plan_rollback(receipt: Receipt, store: AnyStore, *, force: bool) -> list[Rol
 def roll_back(results: Sequence[RollbackResult], store: AnyStore) -> list[RollbackResult]:
     """Put back the tags that are pending.
 
+    Each manifest is got once, and before anything is written: registries may answer badly while they write it.
+
     Args:
         results: What ``plan_rollback`` found.
         store: Where the images are.
@@ -76,9 +78,21 @@ def roll_back(results: Sequence[RollbackResult], store: AnyStore) -> list[Rollba
     Returns:
         One result for each tag, in order: restored, removed, unchanged or failed.
     """
+    pending = [result.edge for result in results if result.outcome is Outcome.PENDING]
+    places = list(dict.fromkeys(edge.destination.pinned(edge.old) for edge in pending if edge.old))
+    images = dict(zip(places, store.each(store.get_image, places), strict=True))
 
     def restore(result: RollbackResult) -> RollbackResult:
-        return _restore(result, store) if result.outcome is Outcome.PENDING else result
+        if result.outcome is not Outcome.PENDING:
+            return result
+        old = result.edge.old
+        if old is None:
+            return _take_away(result, store)
+        image = images[result.edge.destination.pinned(old)]
+        if isinstance(image, RegistryClientError):
+            raise image
+        store.put_image(result.edge.destination, image)
+        return replace(result, outcome=Outcome.RESTORED)
 
     return [
         result.failed(restored) if isinstance(restored, RegistryClientError) else restored
@@ -103,11 +117,8 @@ def _looked_at(edge: ReceiptEdge, look: str | RegistryClientError | None, *, for
     return result
 
 
-def _restore(result: RollbackResult, store: AnyStore) -> RollbackResult:
-    destination, old = result.edge.destination, result.edge.old
-    if old is not None:
-        store.put_image(destination, store.get_image(destination.pinned(old)))
-        return replace(result, outcome=Outcome.RESTORED)
+def _take_away(result: RollbackResult, store: AnyStore) -> RollbackResult:
+    destination = result.edge.destination
     try:
         store.of(destination).delete_tag(destination)
     except RegistryError as error:
