@@ -34,6 +34,7 @@ class LockRequest:
         platforms: What every image must be there for.
         frozen: Short name to the reason why an update leaves the image alone.
         require_lock: Whether it is an error to have no lock.
+        repository: The canonical name of the Bazel repository that the target is in; empty for the main one.
     """
 
     target: str
@@ -42,13 +43,17 @@ class LockRequest:
     platforms: Sequence[Platform] = ()
     frozen: Mapping[str, str] = field(default_factory=dict)
     require_lock: bool = False
+    repository: str = ""
 
     def its_lockfile(self) -> str:
         """The lock's path from the workspace's root.
 
         Raises:
-            UsageError: The target has none.
+            UsageError: The target has none, or it is in another workspace than this one.
         """
+        if self.repository:
+            message = f"{self.target}: {self.remedy()}"
+            raise UsageError(message)
         if self.lockfile is None:
             message = (
                 f"{self.target} has no lock file, as its lockfile attribute is not set; "
@@ -57,17 +62,22 @@ class LockRequest:
             raise UsageError(message)
         return self.lockfile
 
-    def update_command(self, names: Collection[str] = ()) -> str:
+    def remedy(self, names: Collection[str] = (), purpose: str = "To update it") -> str:
         """Say what rewrites the lock.
 
         Args:
             names: The images that it is to look at; all if empty.
+            purpose: What that is good for.
 
         Returns:
-            The command, as people type it.
+            The command, as people type it; for a lock of another module, where that is to be done.
         """
-        command = f"bazel run {self.target}.update"
-        return f"{command} -- {shlex.join(sorted(names))}" if set(self.images) - set(names) and names else command
+        if self.repository:
+            return "the lock file is another module's; update it in the workspace of that module"
+        command = f"bazel run {shlex.quote(f'{self.target}.update')}"
+        if names and set(self.images) - set(names):
+            command = f"{command} -- {shlex.join(sorted(names))}"
+        return f"{purpose}, run: {command}"
 
 
 def read_lock_request(path: Path) -> LockRequest:
@@ -89,6 +99,7 @@ def read_lock_request(path: Path) -> LockRequest:
     platforms = fields.take_strings("platforms", default=[])
     frozen = fields.take("frozen", dict, default={})
     require_lock = fields.take("requireLock", bool, default=False)
+    repository = fields.take("repository", str, default="")
     # Not read by anyone: another epoch makes another request, and that another action.
     fields.take("resolveEpoch", str, default="")
     fields.nothing_else()
@@ -112,6 +123,7 @@ def read_lock_request(path: Path) -> LockRequest:
         platforms=[parse_platform(text) for text in platforms],
         frozen=frozen,
         require_lock=require_lock,
+        repository=repository,
     )
 
 

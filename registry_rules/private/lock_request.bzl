@@ -11,6 +11,8 @@ def _write(ctx):
         "images": ctx.attr.images,
         "lockfile": ctx.attr.lockfile_path,
         "platforms": ctx.attr.platforms,
+        # The workspace that a person runs something in is that of the main repository, whose name is empty.
+        "repository": ctx.label.repo_name,
         "target": registry_tool.label(ctx.label.same_package_label(ctx.attr.declared_by)),
     }
     if not ctx.attr.lockfile_path:

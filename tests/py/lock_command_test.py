@@ -181,3 +181,37 @@ def test_build_time_resolving_names_what_it_cannot_resolve(
     workspace.declare({"one": f"{APP}:none"}, lockfile="")
     assert workspace.pins() == FAILED
     assert 'image "one" (oci-layout:app:none)' in capsys.readouterr().err
+
+
+def test_the_lock_of_another_module_is_neither_written_nor_checked(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workspace.update()
+    before = workspace.lock.read_bytes()
+    workspace.declare({"one": f"{APP}:2"}, target="@@dep~//:images", repository="dep~")
+    for run in (workspace.update, workspace.check):
+        capsys.readouterr()
+        assert run() == USAGE
+        assert capsys.readouterr().err == (
+            "error: @@dep~//:images: the lock file is another module's; update it in the workspace of that module\n"
+        )
+    assert workspace.lock.read_bytes() == before
+
+
+def test_a_stale_lock_of_another_module_names_no_command(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workspace.declare({"one": f"{APP}:2", "two": f"{APP}:2"}, target="@@dep~//:images", repository="dep~")
+    for run in (workspace.verify, workspace.pins):
+        assert run() == OUT_OF_DATE
+        printed = capsys.readouterr().err
+        assert "bazel run" not in printed
+        assert printed.endswith("the lock file is another module's; update it in the workspace of that module\n")
+
+
+def test_a_label_that_a_shell_would_not_leave_alone_is_quoted(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workspace.declare({"one": f"{APP}:1"}, target="//a b:images")
+    assert workspace.verify() == OUT_OF_DATE
+    assert capsys.readouterr().err.endswith("run: bazel run '//a b:images.update'\n")

@@ -51,6 +51,17 @@ _check_arguments_test = analysistest.make(
     config_settings = {str(Label("//:registry_options")): ["--retries=1"]},
 )
 
+def _request_test_impl(ctx):
+    env = analysistest.begin(ctx)
+    content = [action.content for action in analysistest.target_actions(env) if action.mnemonic == "FileWrite"]
+    request = json.decode(content[0])
+    asserts.equals(env, "", request["repository"])
+    asserts.equals(env, "//tests/starlark:pins", request["target"])
+    asserts.equals(env, "tests/starlark/pins.lock.json", request["lockfile"])
+    return analysistest.end(env)
+
+_request_test = analysistest.make(_request_test_impl)
+
 def _retag_is_a_plan_test_impl(ctx):
     env = analysistest.begin(ctx)
     target = analysistest.target_under_test(env)
@@ -81,6 +92,10 @@ def image_lock_test_suite(*, name):
         name = name + "_options_of_the_setting_come_before_those_of_the_attribute",
         target_under_test = ":pins.check",
     )
+    _request_test(
+        name = name + "_request_is_of_the_main_repository",
+        target_under_test = ":pins.update",
+    )
     _retag_is_a_plan_test(
         name = name + "_retag_is_a_plan",
         target_under_test = ":retag",
@@ -91,6 +106,7 @@ def image_lock_test_suite(*, name):
             name + "_one_action_writes_all_pins",
             name + "_options_of_the_setting_come_before_those_of_the_attribute",
             name + "_pinned_image_info",
+            name + "_request_is_of_the_main_repository",
             name + "_retag_is_a_plan",
         ],
     )

@@ -96,7 +96,7 @@ def _conclude(request: LockRequest, results: Sequence[PinResult]) -> int:
             tell(f"{request.target}: {message_of(result)}")
     tell(f"{request.target}: {summary(results)}")
     if behind:
-        tell(f"To update {request.lockfile}, run: {request.update_command([result.name for result in behind])}")
+        tell(request.remedy([result.name for result in behind], f"To update {request.lockfile}"))
     if outcomes & {PinOutcome.FAILED, PinOutcome.GONE}:
         return FAILED
     return OUT_OF_DATE if outcomes & {PinOutcome.STALE, PinOutcome.DRIFTED} else DONE

@@ -73,9 +73,7 @@ def _update(options: argparse.Namespace) -> int:
         print_table(update.results)
     complain_of_failures(request, update.results)
     if update.failed:
-        return complain(
-            f"{request.lockfile} stays as it was. To try again, run: {request.update_command(options.names)}"
-        )
+        return complain(f"{request.lockfile} stays as it was. {request.remedy(options.names, 'To try again')}")
     if written:
         tell(f"{summary(update.results)}; {request.lockfile} was written")
     elif differs:
@@ -116,7 +114,7 @@ def _resolved_now(request: LockRequest, options: argparse.Namespace) -> Lockfile
     if request.require_lock:
         message = (
             f"{request.target} has no lock file, and --@registry_rules//:require_lock asks for one; add "
-            f'lockfile = "images.lock.json" to it. Then, to write it, run: {request.update_command()}'
+            f'lockfile = "images.lock.json" to it. {request.remedy(purpose="Then, to write it")}'
         )
         raise UsageError(message)
     update = locking.update_lock(request, None, (), open_store(options))
@@ -147,7 +145,7 @@ def _readable_lock(path: Path, request: LockRequest, names: Sequence[str]) -> Lo
         return None
     except DocumentError as error:
         if names:
-            message = f"{error}. To write it anew, without names, run: {request.update_command()}"
+            message = f"{error}. {request.remedy(purpose='To write it anew, without names')}"
             raise UsageError(message) from error
         salvaged = salvage_lockfile(path)
         _keep_frozen(path, request, salvaged, error)

@@ -169,7 +169,7 @@ def stale(request: LockRequest, problems: Sequence[str], *, names: Collection[st
         The error.
     """
     lines = "\n".join(f"{request.target}: {problem}" for problem in problems)
-    return StaleError(f"{lines}. To update it, run: {request.update_command(names)}")
+    return StaleError(f"{lines}. {request.remedy(names)}")
 
 
 def missing_platforms(pin: LockedImage, wanted: Sequence[Platform]) -> list[Platform]:
