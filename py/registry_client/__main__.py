@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # what people called their images must not end the run where the locale has no letters for it
             stream.reconfigure(errors="backslashreplace")
     try:
-        options = _parser().parse_args([*_rule_arguments(), *(sys.argv[1:] if arguments is None else arguments)])
+        options = _parsed([*_rule_arguments(), *(sys.argv[1:] if arguments is None else arguments)])
         run: Callable[[argparse.Namespace], int] = options.run
         return run(options)
     except UsageError as error:
@@ -54,6 +54,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return complain(f"{error.filename or 'input or output'}: {error.strerror or error}", FAILED)
 
 
+def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
+    """Parse arguments; names of images may stand before, between and behind the options."""
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    if any(argument.startswith("-") for argument in rest) or (rest and "names" not in options):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        options.names = [*options.names, *rest]
+    return options
+
+
 def _rule_arguments() -> list[str]:
     """The arguments that a Bazel rule gives the tool: a JSON list of strings and ``{"runfile": path}``."""
     encoded = os.environ.pop(_ARGUMENTS, None)
@@ -65,7 +76,11 @@ def _decoded(item: str | dict[str, str]) -> str:
         return item
     from python.runfiles import runfiles  # noqa: PLC0415 - there under Bazel only
 
-    path = runfiles.Create().Rlocation(item["runfile"])
+    found = runfiles.Create()
+    path = found and found.Rlocation(item["runfile"])
+    if path is None:
+        message = f"{item['runfile']} is not in the runfiles; start the target by bazel run or bazel test"
+        raise UsageError(message)
     return str(path)
 
 

@@ -99,6 +99,25 @@ def test_an_image_is_tagged_from_the_command_line(workspace: Workspace) -> None:
     assert main(["tag", f"{APP}:1", ".prod"]) == USAGE
 
 
+def test_names_and_options_may_be_mixed(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    assert workspace.update("one", "--dry-run", "two", "--retries", "0") == OUT_OF_DATE
+    assert "2 added" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [("one", "--dry-run", "--dry", "two"), ("--", "one", "--json")])
+def test_what_is_no_option_is_refused(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    assert workspace.update(*arguments) == USAGE
+    assert not workspace.lock.exists()
+    assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_an_argument_too_many_is_refused(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    assert workspace.check("one") == USAGE
+    assert "unrecognized arguments: one; see" in capsys.readouterr().err
+
+
 def test_a_file_that_is_not_there_is_one_sentence(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     (workspace.root / "request.json").unlink()
     assert workspace.update() == FAILED
