@@ -67,7 +67,7 @@ def junit_xml(target: str, results: Sequence[PinResult]) -> str:
             ET.SubElement(case, "skipped", {"message": _printable(result.reason)})
         elif result.outcome in _FAILURES | _ERRORS:
             element = "failure" if result.outcome in _FAILURES else "error"
-            ET.SubElement(case, element, {"type": kind, "message": _printable(message_of(result))})
+            ET.SubElement(case, element, {"type": _printable(kind), "message": _printable(message_of(result))})
     ET.indent(suites)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(suites, encoding="unicode")}\n'
 
@@ -75,7 +75,7 @@ def junit_xml(target: str, results: Sequence[PinResult]) -> str:
 def _line(name: str, text: str) -> int:
     """The line where a pin starts in a canonical lock; the first if it is not there."""
     start = f"    {json.dumps(name, ensure_ascii=False)}: {{"
-    return next((number for number, line in enumerate(text.splitlines(), 1) if line == start), 1)
+    return next((number for number, line in enumerate(text.split("\n"), 1) if line == start), 1)
 
 
 def _data(text: str) -> str:
