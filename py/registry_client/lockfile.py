@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from registry_client.descriptor import Descriptor
 from registry_client.documents import Fields, canonical_json, load_json
 from registry_client.errors import DocumentError
 from registry_client.reference import parse_reference, validate_digest
@@ -12,6 +13,8 @@ from registry_client.reference import parse_reference, validate_digest
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from registry_client.reference import ImageReference
 
 VERSION = 1
 
@@ -40,6 +43,15 @@ class LockedImage:
     def pinned(self) -> str:
         """``registry/repository@sha256:…``."""
         return str(parse_reference(self.reference).pinned(self.digest))
+
+    @property
+    def descriptor(self) -> Descriptor:
+        """The descriptor of that manifest or index."""
+        return Descriptor(media_type=self.media_type, digest=self.digest, size=self.size)
+
+    def is_of(self, reference: ImageReference) -> bool:
+        """Whether it is a pin of what is declared, and does not contradict a digest in that."""
+        return self.reference == str(reference) and reference.digest in {None, self.digest}
 
     def to_json(self) -> dict[str, Any]:
         """The entry as it is in the file."""
@@ -82,9 +94,7 @@ def parse_lockfile(text: str, source: str) -> Lockfile:
         DocumentError: It breaks the schema; the message starts with the file and the field.
     """
     document = Fields(load_json(text, source), source)
-    version = document.take("lockfileVersion", int)
-    if version != VERSION:
-        document.fail("lockfileVersion", f"{version} is not a version that this release knows ({VERSION})")
+    _take_version(document)
     images = document.take_named_objects("images")
     document.nothing_else()
     return Lockfile(images={name: _parse_image(fields) for name, fields in images.items()})
@@ -113,38 +123,35 @@ def read_lockfile(path: Path, source: str | None = None) -> Lockfile:
     return parse_lockfile(text, source)
 
 
-def salvage_lockfile(path: Path) -> Lockfile | None:
-    """Read what both sides of a merge conflict agree upon.
+def parse_pins(text: str, source: str) -> dict[str, LockedImage | None]:
+    """Read a lock file pin by pin, and let each that breaks the schema be lost alone.
 
     Args:
-        path: A lock file with the marks that git leaves.
+        text: Its content.
+        source: Its name, for messages.
 
     Returns:
-        The pins that are the same on both sides, or on one side only; None if that cannot be told.
+        The pins by name; None for one that breaks the schema.
+
+    Raises:
+        DocumentError: It is not JSON, or not even the names of the images can be told.
     """
+    document = Fields(load_json(text, source), source)
+    _take_version(document)
+    return {name: _pin_or_none(value, source) for name, value in document.take("images", dict).items()}
+
+
+def _take_version(document: Fields) -> None:
+    version = document.take("lockfileVersion", int)
+    if version != VERSION:
+        document.fail("lockfileVersion", f"{version} is not a version that this release knows ({VERSION})")
+
+
+def _pin_or_none(value: object, source: str) -> LockedImage | None:
     try:
-        sides = _conflict_sides(path.read_text(encoding="utf-8"))
-        ours, theirs = (parse_lockfile(text, str(path)).images for text in sides)
-    except (UnicodeDecodeError, DocumentError):
+        return _parse_image(Fields(value, source))
+    except DocumentError:
         return None
-    both = {**ours, **theirs}
-    return Lockfile(images={name: pin for name, pin in both.items() if ours.get(name, pin) == pin})
-
-
-def _conflict_sides(text: str) -> tuple[str, str]:
-    """The two texts that a text with the marks of a merge conflict is made of."""
-    sides: tuple[list[str], list[str]] = ([], [])
-    part = ""
-    for line in text.splitlines(keepends=True):
-        mark = line[:7]
-        if mark in {"<<<<<<<", "|||||||", "=======", ">>>>>>>"}:
-            part = "" if mark == ">>>>>>>" else mark[0]
-            continue
-        if part in {"", "<"}:
-            sides[0].append(line)
-        if part in {"", "="}:
-            sides[1].append(line)
-    return "".join(sides[0]), "".join(sides[1])
 
 
 def _parse_image(fields: Fields) -> LockedImage:

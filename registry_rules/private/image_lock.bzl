@@ -35,7 +35,9 @@ def image_lock(*, name, images, lockfile = None, platforms = [], frozen = {}, re
             cache keeps, which finds credentials by `--action_env` only, and which is run again when
             `--@registry_rules//:resolve_epoch` changes. `--@registry_rules//:require_lock` makes that an error.
         platforms: list of what every image must be there for, as `os/architecture` or `os/architecture/variant`.
-            An artifact that has no platform is there for all.
+            An artifact that has no platform is there for all. `NAME.update` refuses an image that lacks one; of an
+            image that is no index, it looks at that when the pin is new or moves, or when the image is named after
+            `--`, as what is unchanged is to cost one request.
         frozen: dict of short name to the reason why `NAME.update` leaves the image alone: its tag may move, its pin
             does not. It is resolved only if it has no pin yet, or if another reference is declared.
         registry_options: list of options of the registry client for these images, such as

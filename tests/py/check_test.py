@@ -8,6 +8,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from lock_workspace import APP, DONE, FAILED, OUT_OF_DATE, USAGE, Workspace, image, index
+from registry_client.command_line.ci_reports import junit_xml
+from registry_client.errors import InnerError, RegistryError
+from registry_client.operations.pin_result import PinOutcome, PinResult
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,6 +104,19 @@ def test_what_is_frozen_may_drift_but_not_be_gone(workspace: Workspace, capsys: 
     assert f"skipped: {WHY}" in capsys.readouterr().out
     lose(workspace, image("1").digest)
     assert workspace.check() == FAILED
+    printed = capsys.readouterr().err
+    assert "now, but it is frozen: upload it again, or take it out of frozen\n" in printed
+    assert "bazel run" not in printed
+
+
+def test_that_a_digest_is_gone_is_said_also_where_the_lock_is_stale(workspace: Workspace, capsys: Capture) -> None:
+    lose(workspace, image("1").digest)
+    workspace.declare(BOTH, frozen={"one": WHY})
+    assert workspace.check() == FAILED
+    printed = capsys.readouterr()
+    assert [line.split()[-1] for line in printed.out.splitlines()[2:]] == ["unchanged"]
+    assert "gone: the registry does not have what is pinned any more" in printed.out
+    assert "upload it again, or declare another tag" in printed.err
 
 
 def test_what_cannot_be_looked_up_is_a_failure_and_the_others_are_still_reported(
@@ -193,9 +209,36 @@ def test_junit_has_a_case_for_each_pin(workspace: Workspace) -> None:
     }
 
 
-def test_junit_of_what_cannot_be_written_is_one_sentence(workspace: Workspace, capsys: Capture) -> None:
+def test_junit_that_cannot_be_written_is_one_sentence_below_the_results(workspace: Workspace, capsys: Capture) -> None:
+    move(workspace)
     assert workspace.check("--junit", "nowhere/reports.xml") == FAILED
-    assert "nowhere" in capsys.readouterr().err
+    printed = capsys.readouterr()
+    assert "drifted" in printed.out
+    assert printed.err.endswith(
+        "error: --junit nowhere/reports.xml cannot be written: No such file or directory; "
+        "make its folder, or name another file\n"
+    )
+
+
+def test_junit_can_be_read_whatever_a_registry_calls_its_errors() -> None:
+    error = RegistryError(400, errors=[InnerError("A\x01B", "\x02")])
+    results = [
+        PinResult(name="a", reference="a:1", old=None, new=None, outcome=PinOutcome.FAILED, error=error),
+    ]
+    case = ET.fromstring(junit_xml("//:images", results))[0][0][0]
+    assert case.attrib["type"] == "A\N{REPLACEMENT CHARACTER}B"
+
+
+def test_github_gets_the_line_also_behind_what_only_python_takes_for_its_end(
+    workspace: Workspace, capsys: Capture
+) -> None:
+    workspace.declare(BOTH, frozen={"one": "one\u2028two\x85three"})
+    workspace.update("one")
+    lose(workspace, index("2").digest)
+    capsys.readouterr()
+    assert workspace.check("--github") == FAILED
+    number = workspace.lock.read_text().split("\n").index('    "two": {') + 1
+    assert f",line={number},title=two" in capsys.readouterr().out
 
 
 def test_a_target_without_a_lock_file_has_nothing_to_check(workspace: Workspace, capsys: Capture) -> None:

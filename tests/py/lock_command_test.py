@@ -165,6 +165,31 @@ def test_a_pin_of_what_its_layout_does_not_list_is_named(
     assert f'image "one" of images.lock.json is pinned to {edited}' in capsys.readouterr().err
 
 
+def test_a_digest_that_only_an_index_of_the_layout_lists_may_be_declared(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workspace.store.put_part(f"{APP}:2", image("2"))
+    workspace.declare({"part": f"{APP}@{image('2').digest}"})
+    assert workspace.update() == DONE
+    assert workspace.verify() == DONE
+    (workspace.root / "app/blobs/sha256" / image("2").digest.removeprefix("sha256:")).unlink()
+    capsys.readouterr()
+    assert workspace.verify() == OUT_OF_DATE
+    assert 'image "part" of images.lock.json' in capsys.readouterr().err
+
+
+def test_what_is_frozen_and_not_in_its_layout_names_no_command_that_changes_nothing(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workspace.declare({"one": f"{APP}:1"}, frozen={"one": "why"})
+    workspace.update()
+    (workspace.root / "app/index.json").write_text('{"manifests": []}')
+    capsys.readouterr()
+    assert workspace.verify() == OUT_OF_DATE
+    printed = capsys.readouterr().err
+    assert printed.endswith("which oci-layout:app does not have; put it there again, or take it out of frozen\n")
+
+
 def test_a_target_without_a_lock_file_has_none_to_update(
     workspace: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:

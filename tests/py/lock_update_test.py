@@ -87,6 +87,31 @@ def test_what_is_frozen_keeps_its_pin_under_another_name(workspace: Workspace) -
     assert workspace.locked["two"]["digest"] == index("2").digest
 
 
+def test_what_is_frozen_keeps_its_pin_when_its_old_name_is_taken_by_another_image(workspace: Workspace) -> None:
+    workspace.declare({"redis": f"{APP}:1", "redis-new": f"{APP}:2"}, frozen={"redis": WHY})
+    workspace.store.put_image(f"{APP}:1", image("1"))
+    workspace.update()
+    workspace.store.put_image(f"{APP}:1", image("new"))
+    workspace.declare({"redis-old": f"{APP}:1", "redis": f"{APP}:2"}, frozen={"redis-old": WHY})
+    assert workspace.update("redis", "redis-new", "redis-old") == DONE
+    assert {name: pin["digest"] for name, pin in workspace.locked.items()} == {
+        "redis-old": image("1").digest,
+        "redis": index("new").digest,
+    }
+
+
+def test_of_several_old_names_the_frozen_one_counts(workspace: Workspace) -> None:
+    workspace.declare({"first": f"{APP}:1", "second": f"{APP}:1"})
+    workspace.store.put_image(f"{APP}:1", image("1"))
+    workspace.update("second", "one", "two")
+    workspace.declare({"first": f"{APP}:1", "second": f"{APP}:1"}, frozen={"second": WHY})
+    workspace.store.put_image(f"{APP}:1", image("new"))
+    workspace.update()
+    workspace.declare({"third": f"{APP}:1"}, frozen={"third": WHY})
+    assert workspace.update() == DONE
+    assert workspace.locked["third"]["digest"] == image("1").digest
+
+
 def test_what_is_frozen_is_not_looked_up(workspace: Workspace) -> None:
     workspace.declare({"one": f"{APP}:1", "two": f"{APP}:2"}, frozen={"one": WHY, "two": WHY})
     (workspace.root / "app/index.json").unlink()
@@ -181,72 +206,33 @@ def test_a_dry_run_without_a_lock_makes_no_folder(workspace: Workspace) -> None:
     assert (workspace.root / "locks/images.lock.json").is_file()
 
 
-def test_an_image_that_lacks_a_platform_is_refused(workspace: Workspace, capsys: Capture) -> None:
-    before = workspace.lock.read_bytes()
-    workspace.declare(BOTH, platforms=["linux/arm64/v8", "linux/amd64"])
-    assert workspace.update("two") == FAILED
-    assert (
-        'image "two" (oci-layout:app:2): it is not there for linux/amd64, which platforms asks for; '
-        "it is there for linux/arm64/v8" in capsys.readouterr().err
-    )
-    assert workspace.lock.read_bytes() == before
+def test_an_update_repairs_what_is_said_of_a_digest(workspace: Workspace, capsys: Capture) -> None:
+    workspace.update()
+    good = workspace.lock.read_text()
+    workspace.lock.write_text(good.replace(f'"size": {len(index("new").raw_manifest)}', '"size": 1'))
+    assert workspace.lock.read_text() != good
+    assert workspace.verify() == OUT_OF_DATE
+    assert "run: bazel run //:images.update -- two" in capsys.readouterr().err
+    assert workspace.update("two") == DONE
+    assert workspace.lock.read_text() == good
 
 
-def test_a_lock_of_an_image_that_lacks_a_platform_is_stale(workspace: Workspace, capsys: Capture) -> None:
-    workspace.declare(BOTH, platforms=["linux/amd64"])
-    for run in (workspace.verify, workspace.pins):
+def test_a_pin_that_contradicts_a_declared_digest_is_stale(workspace: Workspace, capsys: Capture) -> None:
+    declared = {"one": f"{APP}:1@{image('new').digest}"}
+    workspace.declare(declared)
+    workspace.update()
+    good = workspace.lock.read_text()
+    workspace.lock.write_text(good.replace(f'"digest": "{image("new").digest}"', f'"digest": "{image("1").digest}"'))
+    for run in (workspace.verify, workspace.pins, workspace.check):
+        capsys.readouterr()
         assert run() == OUT_OF_DATE
-        assert 'image "two" of images.lock.json is not there for linux/amd64' in capsys.readouterr().err
-    workspace.declare(BOTH, platforms=["linux/arm64"])
-    assert workspace.verify() == DONE
-
-
-def test_a_platform_that_is_none_is_named(workspace: Workspace, capsys: Capture) -> None:
-    workspace.declare(BOTH, platforms=["linux"])
-    assert workspace.verify() == USAGE
-    assert '"linux" is not a platform' in capsys.readouterr().err
-
-
-CONFLICT = "<<<<<<< HEAD\n{ours}||||||| base\n{base}=======\n{theirs}>>>>>>> branch\n"
-
-
-def pin_line(digest: str) -> str:
-    return f'      "digest": "{digest}",\n'
-
-
-def in_conflict(workspace: Workspace, digest: str, ours: str, theirs: str) -> None:
-    text = workspace.lock.read_text()
-    assert pin_line(digest) in text
-    conflict = CONFLICT.format(ours=pin_line(ours), base=pin_line(digest), theirs=pin_line(theirs))
-    workspace.lock.write_text(text.replace(pin_line(digest), conflict))
-
-
-def test_what_is_frozen_survives_a_merge_conflict_elsewhere(workspace: Workspace) -> None:
-    workspace.declare(BOTH, frozen={"one": WHY})
-    workspace.update("one")
-    in_conflict(workspace, index("2").digest, f"sha256:{'1' * 64}", f"sha256:{'2' * 64}")
-    assert workspace.update() == DONE
-    assert workspace.locked["one"]["digest"] == image("1").digest
-    assert workspace.locked["two"]["digest"] == index("new").digest
-
-
-@pytest.mark.parametrize("conflict", [True, False])
-def test_what_is_frozen_and_cannot_be_read_is_not_moved(
-    workspace: Workspace, capsys: Capture, *, conflict: bool
-) -> None:
-    workspace.declare(BOTH, frozen={"one": WHY})
-    workspace.update("one")
-    if conflict:
-        in_conflict(workspace, image("1").digest, f"sha256:{'1' * 64}", f"sha256:{'2' * 64}")
-    else:
-        workspace.lock.write_text(workspace.lock.read_text() + "}")
-    before = workspace.lock.read_bytes()
-    capsys.readouterr()
-    assert workspace.update() == USAGE
-    printed = capsys.readouterr().err
-    assert 'what is frozen must not move, and the pin of "one" cannot be read' in printed
-    assert printed.endswith("run: git checkout HEAD -- images.lock.json\n")
-    assert workspace.lock.read_bytes() == before
+        printed = capsys.readouterr().err
+        assert f"is declared as {APP}:1@{image('new').digest}, but images.lock.json has {APP}@{image('1').digest}" in (
+            printed
+        )
+    workspace.declare(declared, frozen={"one": WHY})
+    assert workspace.update("one") == DONE
+    assert workspace.locked["one"]["digest"] == image("new").digest
 
 
 def update_with_others(workspace: Workspace, name: str, start: Barrier) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from registry_client.command_line.ci_reports import github_annotations, junit_xml
 from registry_client.command_line.connection import add_connection_options, open_store
-from registry_client.command_line.console import DONE, FAILED, OUT_OF_DATE, root, tell, typed_path
+from registry_client.command_line.console import DONE, FAILED, OUT_OF_DATE, complain, root, tell, typed_path
 from registry_client.command_line.pin_reports import (
     complain_of_failures,
     grouped,
@@ -17,15 +17,17 @@ from registry_client.command_line.pin_reports import (
     summary,
 )
 from registry_client.documents import write_atomically
-from registry_client.errors import DocumentError
-from registry_client.lockfile import Lockfile, read_lockfile
+from registry_client.lockfile import Lockfile
 from registry_client.operations.drift import check_drift
 from registry_client.operations.pin_result import PinOutcome, PinResult
+from registry_client.operations.salvage import find_lock
 from registry_client.request import LockRequest, read_lock_request
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
+
+    from registry_client.operations.salvage import FoundLock
 
 _GROUPS = {
     outcome.value: [outcome]
@@ -47,7 +49,7 @@ def add_check_options(parser: argparse.ArgumentParser) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print a JSON object in place of the table")
     form.add_argument("--github", action="store_true", help="print annotations for GitHub Actions below the table")
-    parser.add_argument("--junit", type=typed_path, metavar="PATH", help="write the results as JUnit XML, too")
+    parser.add_argument("--junit", metavar="PATH", help="write the results as JUnit XML, too")
     add_connection_options(parser)
 
 
@@ -55,10 +57,10 @@ def _check(options: argparse.Namespace) -> int:
     request = read_lock_request(options.request)
     lockfile = request.its_lockfile()
     path = root() / lockfile
-    lock = _readable_lock(path, lockfile)
+    found = find_lock(path, request)
+    sure = found.lock.images if found.lock else {}
+    lock = Lockfile(images={name: pin for name, pin in sure.items() if name not in found.doubtful})
     results = check_drift(request, lock, open_store(options))
-    if options.junit:
-        write_atomically(options.junit, junit_xml(request.target, results).encode())
     if options.json:
         print_json({"lockfile": lockfile, **grouped(results, _GROUPS)})
     else:
@@ -68,35 +70,31 @@ def _check(options: argparse.Namespace) -> int:
         for line in github_annotations(results, lockfile, text):
             print(line)
     complain_of_failures(request, results)
-    return _conclude(request, results)
+    code = _conclude(request, found, results)
+    return _write_junit(options.junit, junit_xml(request.target, results)) or code if options.junit else code
 
 
-def _readable_lock(path: Path, lockfile: str) -> Lockfile:
-    """The lock; one without pins if it cannot be read, which makes all that is declared stale."""
+def _write_junit(typed: str, document: str) -> int:
+    """Write a report; returns the exit code, which is that of a failure if it cannot be written."""
     try:
-        return read_lockfile(path, lockfile)
-    except FileNotFoundError:
-        return Lockfile(images={})
-    except DocumentError as error:
-        tell(f"{error}; no pin of it can be checked")
-        return Lockfile(images={})
+        write_atomically(typed_path(typed), document.encode())
+    except OSError as error:
+        return complain(f"--junit {typed} cannot be written: {error.strerror}; make its folder, or name another file")
+    return DONE
 
 
-def _conclude(request: LockRequest, results: Sequence[PinResult]) -> int:
+def _conclude(request: LockRequest, found: FoundLock, results: Sequence[PinResult]) -> int:
     """Say what to do, and choose the exit code."""
     outcomes = {result.outcome for result in results}
-    behind = [
-        result
-        for result in results
-        if result.outcome is PinOutcome.STALE
-        or (result.outcome in {PinOutcome.DRIFTED, PinOutcome.GONE} and result.new)
-    ]
+    behind = [result.name for result in results if result.is_mended_by_update]
+    if found.complaint:
+        tell(f"{request.target}: {found.complaint}")
     for result in results:
         if result.outcome in {PinOutcome.STALE, PinOutcome.DRIFTED}:
             tell(f"{request.target}: {message_of(result)}")
     tell(f"{request.target}: {summary(results)}")
-    if behind:
-        tell(request.remedy([result.name for result in behind], f"To update {request.lockfile}"))
+    if (behind or found.complaint) and not found.dead_end:
+        tell(request.remedy(behind, f"To update {request.lockfile}"))
     if outcomes & {PinOutcome.FAILED, PinOutcome.GONE}:
         return FAILED
-    return OUT_OF_DATE if outcomes & {PinOutcome.STALE, PinOutcome.DRIFTED} else DONE
+    return OUT_OF_DATE if found.complaint or outcomes & {PinOutcome.STALE, PinOutcome.DRIFTED} else DONE

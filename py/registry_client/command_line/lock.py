@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,16 +10,18 @@ from registry_client.command_line.connection import add_connection_options, open
 from registry_client.command_line.console import DONE, FAILED, OUT_OF_DATE, complain, root, tell
 from registry_client.command_line.pin_reports import complain_of_failures, grouped, print_json, print_table, summary
 from registry_client.documents import alone, write_atomically
-from registry_client.errors import DocumentError, UsageError
+from registry_client.errors import UsageError
 from registry_client.layout import LayoutStore
-from registry_client.lockfile import Lockfile, read_lockfile, salvage_lockfile
-from registry_client.operations import locking, pins
+from registry_client.operations import coverage, locking, pins
 from registry_client.operations.pin_result import PinOutcome
+from registry_client.operations.salvage import FoundLock, find_lock
 from registry_client.request import LockRequest, read_lock_request
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
+
+    from registry_client.lockfile import Lockfile
 
 _UPDATE_GROUPS = {
     "updated": [PinOutcome.UPDATED, PinOutcome.ADDED, PinOutcome.REMOVED],
@@ -61,10 +62,10 @@ def add_verify_options(parser: argparse.ArgumentParser) -> None:
 def _update(options: argparse.Namespace) -> int:
     request = read_lock_request(options.request)
     path = root() / request.its_lockfile()
-    update = locking.update_lock(
-        request, _readable_lock(path, request, options.names), options.names, open_store(options)
-    )
-    differs = not update.failed and _write(path, update, dry_run=options.dry_run)
+    found = find_lock(path, request)
+    _check_usable(found, request, options.names)
+    update = locking.update_lock(request, found.lock, options.names, open_store(options))
+    differs = not update.failed and _write(path, request, update, dry_run=options.dry_run)
     written = differs and not options.dry_run
     if options.json:
         groups = grouped(update.results, _UPDATE_GROUPS)
@@ -75,6 +76,8 @@ def _update(options: argparse.Namespace) -> int:
     if update.failed:
         return complain(f"{request.lockfile} stays as it was. {request.remedy(options.names, 'To try again')}")
     if written:
+        if found.complaint:
+            tell(f"{found.complaint}; it was written anew")
         tell(f"{summary(update.results)}; {request.lockfile} was written")
     elif differs:
         tell(f"dry run: {summary(update.results)}; {request.lockfile} would be written")
@@ -84,7 +87,17 @@ def _update(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _write(path: Path, update: locking.Update, *, dry_run: bool) -> bool:
+def _check_usable(found: FoundLock, request: LockRequest, names: Sequence[str]) -> None:
+    """Refuse to write a lock anew if that would move what is frozen, or lose pins that are not named."""
+    message = f"{request.target}: {found.complaint}"
+    if found.dead_end:
+        raise UsageError(message)
+    if found.complaint and found.lock is None and names:
+        message = f"{message}. {request.remedy(purpose='To write it anew, without names')}"
+        raise UsageError(message)
+
+
+def _write(path: Path, request: LockRequest, update: locking.Update, *, dry_run: bool) -> bool:
     """Write the lock if that makes it another one; returns whether it does.
 
     What another update has written since ours began to look is kept.
@@ -92,7 +105,7 @@ def _write(path: Path, update: locking.Update, *, dry_run: bool) -> bool:
     if not dry_run:
         path.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.nullcontext() if dry_run else alone(path.parent):
-        data = update.apply(_lock_or_none(path)).to_text().encode()
+        data = update.apply(find_lock(path, request).lock).to_text().encode()
         if path.is_file() and path.read_bytes() == data:
             return False
         if not dry_run:
@@ -124,59 +137,23 @@ def _resolved_now(request: LockRequest, options: argparse.Namespace) -> Lockfile
 
 def _covering(path: Path | None, request: LockRequest) -> Lockfile:
     lock = _readable_or_stale(path, request)
-    locking.check_coverage(request, lock, exactly=False)
+    coverage.check_coverage(request, lock, exactly=False)
     return lock
 
 
 def _verify(options: argparse.Namespace) -> int:
     request = read_lock_request(options.request)
     lock = _readable_or_stale(options.lockfile, request)
-    locking.check_coverage(request, lock, exactly=True)
-    locking.check_layouts(request, lock, LayoutStore(root()))
+    coverage.check_coverage(request, lock, exactly=True)
+    coverage.check_layouts(request, lock, LayoutStore(root()))
     tell(f"{request.target}: {request.lockfile} covers exactly what is declared")
     return DONE
 
 
-def _readable_lock(path: Path, request: LockRequest, names: Sequence[str]) -> Lockfile | None:
-    """The lock as it is; None if it is missing, or so broken that only a new one helps."""
-    try:
-        return read_lockfile(path, request.lockfile)
-    except FileNotFoundError:
-        return None
-    except DocumentError as error:
-        if names:
-            message = f"{error}. {request.remedy(purpose='To write it anew, without names')}"
-            raise UsageError(message) from error
-        salvaged = salvage_lockfile(path)
-        _keep_frozen(path, request, salvaged, error)
-        tell(f"{error}; it is written anew")
-        return salvaged
-
-
-def _keep_frozen(path: Path, request: LockRequest, salvaged: Lockfile | None, error: DocumentError) -> None:
-    """Refuse to write a lock anew if that would move what is frozen."""
-    text = path.read_text(encoding="utf-8", errors="replace")
-    kept = salvaged.images if salvaged else {}
-    lost = [f'"{name}"' for name in sorted(request.frozen) if name not in kept and f'"{name}"' in text]
-    if lost:
-        message = (
-            f"{error}; what is frozen must not move, and the pin of {', '.join(lost)} cannot be read. "
-            f"To put the lock back as it was, run: git checkout HEAD -- {shlex.quote(str(request.lockfile))}"
-        )
-        raise UsageError(message) from error
-
-
-def _lock_or_none(path: Path) -> Lockfile | None:
-    try:
-        return read_lockfile(path)
-    except (DocumentError, FileNotFoundError):
-        return None
-
-
 def _readable_or_stale(path: Path | None, request: LockRequest) -> Lockfile:
-    if path is None:
-        raise locking.stale(request, [f"{request.lockfile} is not there"])
-    try:
-        return read_lockfile(path, request.lockfile)
-    except DocumentError as error:
-        raise locking.stale(request, [str(error)]) from error
+    found = find_lock(path, request) if path else FoundLock()
+    if found.complaint:
+        raise coverage.broken(request, found)
+    if found.lock is None:
+        raise coverage.absent(request)
+    return found.lock

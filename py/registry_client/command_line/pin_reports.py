@@ -65,8 +65,7 @@ def message_of(result: PinResult) -> str:
         return result.reason
     said = f'image "{result.name}" ({result.reference}) is pinned to {result.old}'
     if result.outcome is PinOutcome.GONE:
-        now = f"; the tag is {result.new} now" if result.new else "; upload it again, or declare another tag"
-        return f"{said}, which the registry does not have any more{now}"
+        return f"{said}, which the registry does not have any more; {_way_out(result)}"
     return f"{said}, and its tag is {result.new} now" if result.new else f"{said}, and its tag is not there any more"
 
 
@@ -75,6 +74,14 @@ def complain_of_failures(request: LockRequest, results: Sequence[PinResult]) -> 
     for result in results:
         if result.outcome in {PinOutcome.FAILED, PinOutcome.GONE}:
             complain(f"{request.target}: {message_of(result)}")
+
+
+def _way_out(result: PinResult) -> str:
+    """What to do about a pin that is gone."""
+    if result.new is None:
+        return "upload it again, or declare another tag"
+    now = f"the tag is {result.new} now"
+    return now if result.is_mended_by_update else f"{now}, but it is frozen: upload it again, or take it out of frozen"
 
 
 def _tag(result: PinResult) -> str | None:

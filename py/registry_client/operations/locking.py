@@ -1,23 +1,22 @@
-"""Locks: bring one up to date, and compare it with what is declared."""
+"""Locks: bring one up to date."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from registry_client.descriptor import Descriptor
-from registry_client.errors import PlatformError, RegistryClientError, StaleError, UsageError
+from registry_client.errors import PlatformError, RegistryClientError, UsageError
 from registry_client.lockfile import LockedImage, Lockfile
+from registry_client.operations.coverage import frozen_without, missing_platforms
 from registry_client.operations.pin_result import PinOutcome, PinResult
-from registry_client.operations.selection import resolve_platform
-from registry_client.platforms import fits, parse_platform
+from registry_client.operations.selection import check_platforms
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from registry_client.descriptor import Platform
-    from registry_client.layout import LayoutStore
+    from registry_client.descriptor import Descriptor
     from registry_client.operations.stores import AnyStore
+    from registry_client.reference import ImageReference
     from registry_client.request import LockRequest
 
 
@@ -55,7 +54,7 @@ def update_lock(request: LockRequest, old: Lockfile | None, names: Collection[st
     """Resolve what is declared, anew.
 
     What is frozen is resolved only if there is no pin for what is declared; a pin moves along with an image that got
-    another name.
+    another name. The platform of a single manifest is looked at when its pin is new or moves, or when it is named.
 
     Args:
         request: What is declared.
@@ -73,119 +72,20 @@ def update_lock(request: LockRequest, old: Lockfile | None, names: Collection[st
     _check_names(request, locked, names)
     chosen = [name for name in request.images if not names or name in names]
     leaving = [name for name in locked if name not in request.images and (not names or name in names)]
-    known = {name: locked.get(name) or _renamed(request, locked, name) for name in chosen}
-    kept = {name: pin for name, pin in known.items() if name in request.frozen and _is_for(request, name, pin)}
-    moving = [name for name in chosen if name not in kept]
-    resolved = dict(
-        zip(moving, store.each(lambda name: _resolve(request, name, known[name], store), moving), strict=True)
-    )
-    results = [_result(request, name, locked.get(name), (kept | resolved)[name]) for name in chosen]
+    known = {name: _known(request, locked, name) for name in chosen}
+    found = {name: _kept(request, name, pin) for name, pin in known.items() if pin and name in request.frozen}
+    moving = [name for name in chosen if name not in found]
+
+    def resolve(name: str) -> LockedImage:
+        return _resolve(request, name, known[name], store, named=name in names)
+
+    found |= dict(zip(moving, store.each(resolve, moving), strict=True))
+    results = [_result(request, name, locked.get(name), found[name]) for name in chosen]
     results += [_removed(name, locked[name]) for name in leaving]
-    pins = {name: replace(pin, frozen=request.frozen[name]) for name, pin in kept.items() if pin}
-    pins |= {name: pin for name, pin in resolved.items() if isinstance(pin, LockedImage)}
     return Update(
         results=sorted(results, key=lambda result: result.name),
-        pins=pins | dict.fromkeys(leaving),
+        pins={name: pin for name, pin in found.items() if isinstance(pin, LockedImage)} | dict.fromkeys(leaving),
     )
-
-
-def stale_pins(request: LockRequest, lock: Lockfile, *, exactly: bool) -> dict[str, str]:
-    """Compare a lock with what is declared.
-
-    Args:
-        request: What is declared.
-        lock: The lock.
-        exactly: Whether what makes no difference to a build is wrong too: a pin of something that is not declared, a
-            note of what is frozen that does not agree.
-
-    Returns:
-        What is wrong, by the name of the image; empty if nothing is.
-    """
-    problems = {}
-    for name, reference in request.images.items():
-        pin = lock.images.get(name)
-        missing = missing_platforms(pin, request.platforms) if pin else []
-        if pin is None:
-            problems[name] = f'image "{name}" ({reference}) is not in {request.lockfile}'
-        elif pin.reference != str(reference):
-            problems[name] = f'image "{name}" is declared as {reference}, but {request.lockfile} has {pin.reference}'
-        elif missing:
-            problems[name] = f'image "{name}" of {request.lockfile} is not there for {_listed(missing)}'
-        elif exactly and pin.frozen != request.frozen.get(name, ""):
-            problems[name] = f'image "{name}" is {_frozen(request.frozen.get(name))}, but {request.lockfile} differs'
-    if exactly:
-        extra = sorted(lock.images.keys() - request.images.keys())
-        problems |= {name: f'image "{name}" of {request.lockfile} is not declared' for name in extra}
-    return problems
-
-
-def check_coverage(request: LockRequest, lock: Lockfile, *, exactly: bool) -> None:
-    """Refuse a lock that does not cover what is declared, see ``stale_pins``.
-
-    Raises:
-        StaleError: They differ; one line for each difference, then the command that mends it.
-    """
-    problems = stale_pins(request, lock, exactly=exactly)
-    if problems:
-        # the command mends all of it, or the next test would name another one
-        raise stale(request, list(problems.values()), names=stale_pins(request, lock, exactly=True))
-
-
-def check_layouts(request: LockRequest, lock: Lockfile, layouts: LayoutStore) -> None:
-    """Compare the pins of images in layouts on disk with what those list; a layout that is not there is passed over.
-
-    Args:
-        request: What is declared.
-        lock: A lock that covers it.
-        layouts: Where the layouts are.
-
-    Raises:
-        StaleError: A pin is of something that its layout does not list.
-        RegistryClientError: A layout cannot be read.
-    """
-    problems = {}
-    for name, reference in request.images.items():
-        pin = lock.images[name]
-        if not reference.is_layout or not layouts.exists(reference):
-            continue
-        listed = {(each.media_type, each.digest, each.size) for each in layouts.descriptors(reference)}
-        if (pin.media_type, pin.digest, pin.size) not in listed:
-            problems[name] = (
-                f'image "{name}" of {request.lockfile} is pinned to {pin.digest}, which {reference.name} does not list'
-            )
-    if problems:
-        raise stale(request, list(problems.values()), names=problems)
-
-
-def stale(request: LockRequest, problems: Sequence[str], *, names: Collection[str] = ()) -> StaleError:
-    """Make the error for a lock that is out of date, with the command that mends it.
-
-    Args:
-        request: What is declared.
-        problems: What is wrong, a line each.
-        names: The images that it is wrong with; empty for the lock as a whole.
-
-    Returns:
-        The error.
-    """
-    lines = "\n".join(f"{request.target}: {problem}" for problem in problems)
-    return StaleError(f"{lines}. {request.remedy(names)}")
-
-
-def missing_platforms(pin: LockedImage, wanted: Sequence[Platform]) -> list[Platform]:
-    """Tell which platforms an index is not for.
-
-    Args:
-        pin: A pin. A single manifest does not say in the lock what it is for: of it, nothing is missing.
-        wanted: The platforms that it should be for.
-
-    Returns:
-        Those of them that it is not for.
-    """
-    if not _is_index(pin):
-        return []
-    offered = [platform for platform in map(_platform, pin.platforms) if platform]
-    return [platform for platform in wanted if not any(fits(offer, platform) for offer in offered)]
 
 
 def _check_names(request: LockRequest, locked: Collection[str], names: Collection[str]) -> None:
@@ -195,78 +95,69 @@ def _check_names(request: LockRequest, locked: Collection[str], names: Collectio
         raise UsageError(message)
 
 
-def _renamed(request: LockRequest, locked: Mapping[str, LockedImage], name: str) -> LockedImage | None:
-    """The pin of an image that has another name now: of the same reference, and not declared any more."""
-    pins = [pin for old, pin in locked.items() if old not in request.images and _is_for(request, name, pin)]
-    return pins[0] if pins else None
+def _known(request: LockRequest, locked: Mapping[str, LockedImage], name: str) -> LockedImage | None:
+    """The pin of what is declared, also if that had another name; of several, one that is frozen."""
+    reference, own = request.images[name], locked.get(name)
+    if own is not None and own.is_of(reference):
+        return own
+    left = [pin for old, pin in locked.items() if old not in request.images or not pin.is_of(request.images[old])]
+    return max((pin for pin in left if pin.is_of(reference)), key=lambda pin: bool(pin.frozen), default=None)
 
 
-def _is_for(request: LockRequest, name: str, pin: LockedImage | None) -> bool:
-    return pin is not None and pin.reference == str(request.images[name])
+def _kept(request: LockRequest, name: str, pin: LockedImage) -> LockedImage | RegistryClientError:
+    """The pin of what is frozen, or what is wrong with it."""
+    missing = missing_platforms(pin, request.platforms)
+    if missing:
+        return PlatformError(f"it {frozen_without(missing)}")
+    return replace(pin, frozen=request.frozen[name])
 
 
-def _resolve(request: LockRequest, name: str, known: LockedImage | None, store: AnyStore) -> LockedImage:
-    """Resolve one image; the manifest itself is only got if it is not the one that is locked."""
+def _resolve(
+    request: LockRequest, name: str, known: LockedImage | None, store: AnyStore, *, named: bool
+) -> LockedImage:
+    """Resolve one image; the manifest itself is only got if it is not the one that is locked, or somebody asks."""
     reference = request.images[name]
     descriptor = store.resolve(reference)
-    pin = known
-    if pin is None or not _is_for(request, name, pin) or pin.digest != descriptor.digest:
-        platforms: Mapping[str, str] = {}
-        if descriptor.is_index:
-            platforms = store.get_image(reference.pinned(descriptor.digest)).platforms
-        pin = LockedImage(
-            reference=str(reference),
-            digest=descriptor.digest,
-            media_type=descriptor.media_type,
-            size=descriptor.size,
-            platforms=platforms,
-        )
+    is_new = known is None or known.descriptor != descriptor
+    pin = _pin(reference, descriptor, store) if known is None or is_new else known
     missing = missing_platforms(pin, request.platforms)
     if missing:
         offered = ", ".join(sorted(pin.platforms)) or "none at all"
-        message = f"it is not there for {_listed(missing)}, which platforms asks for; it is there for {offered}"
+        listed = ", ".join(map(str, missing))
+        message = f"it is not there for {listed}, which platforms asks for; it is there for {offered}"
         raise PlatformError(message)
-    if not _is_index(pin):
-        for platform in request.platforms:
-            resolve_platform(store, reference.pinned(pin.digest), platform)
+    if request.platforms and (is_new or named) and not descriptor.is_index:
+        check_platforms(store, reference.pinned(pin.digest), request.platforms)
     return replace(pin, frozen=request.frozen.get(name, ""))
 
 
+def _pin(reference: ImageReference, descriptor: Descriptor, store: AnyStore) -> LockedImage:
+    is_index = descriptor.is_index
+    return LockedImage(
+        reference=str(reference),
+        digest=descriptor.digest,
+        media_type=descriptor.media_type,
+        size=descriptor.size,
+        platforms=store.get_image(reference.pinned(descriptor.digest)).platforms if is_index else {},
+    )
+
+
 def _result(
-    request: LockRequest, name: str, own: LockedImage | None, found: LockedImage | RegistryClientError | None
+    request: LockRequest, name: str, own: LockedImage | None, found: LockedImage | RegistryClientError
 ) -> PinResult:
-    reference, old = str(request.images[name]), own.digest if own else None
-    if isinstance(found, RegistryClientError) or found is None:
-        return PinResult(name=name, reference=reference, old=old, new=None, outcome=PinOutcome.FAILED, error=found)
+    reference, old = request.images[name], own.digest if own else None
+    result = PinResult(name=name, reference=str(reference), old=old, new=None, outcome=PinOutcome.FAILED)
+    if isinstance(found, RegistryClientError):
+        return replace(result, error=found)
     reason = request.frozen.get(name, "")
-    if reason and _is_for(request, name, own):
-        outcome = PinOutcome.SKIPPED
-    elif own is None:
+    if own is None:
         outcome = PinOutcome.ADDED
+    elif reason and own.is_of(reference):
+        outcome = PinOutcome.SKIPPED
     else:
         outcome = PinOutcome.UNCHANGED if own == found else PinOutcome.UPDATED
-    return PinResult(name=name, reference=reference, old=old, new=found.digest, outcome=outcome, reason=reason)
+    return replace(result, new=found.digest, outcome=outcome, reason=reason)
 
 
 def _removed(name: str, pin: LockedImage) -> PinResult:
     return PinResult(name=name, reference=pin.reference, old=pin.digest, new=None, outcome=PinOutcome.REMOVED)
-
-
-def _is_index(pin: LockedImage) -> bool:
-    return Descriptor(media_type=pin.media_type, digest=pin.digest, size=pin.size).is_index
-
-
-def _platform(text: str) -> Platform | None:
-    try:
-        return parse_platform(text)
-    except UsageError:
-        # an index may say what it likes, and nobody asks for that
-        return None
-
-
-def _listed(platforms: Sequence[Platform]) -> str:
-    return ", ".join(map(str, platforms))
-
-
-def _frozen(reason: str | None) -> str:
-    return f'frozen ("{reason}")' if reason else "not frozen"

@@ -39,6 +39,7 @@ class PinResult:
         new: The digest from now on, or that the tag points to by now; None if there is none, or it is not known.
         outcome: What was found or done.
         reason: What people have to know beside that: why it is frozen, what is stale; may be empty.
+        is_mended_by_update: Whether an update of the image makes right what a check found.
         error: Why it failed.
     """
 
@@ -48,4 +49,5 @@ class PinResult:
     new: str | None
     outcome: PinOutcome
     reason: str = ""
+    is_mended_by_update: bool = False
     error: RegistryClientError | None = None

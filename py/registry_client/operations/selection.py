@@ -10,7 +10,7 @@ from registry_client.manifest import parse_manifest
 from registry_client.platforms import fits, select
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from registry_client.descriptor import Descriptor
     from registry_client.manifest import Image
@@ -44,6 +44,25 @@ def resolve_platform(store: ManifestStore, reference: ImageReference, wanted: Pl
         message = f"{reference}: {wanted} is not there; it is an image for {platform} only"
         raise PlatformError(message)
     return image.descriptor
+
+
+def check_platforms(store: ManifestStore, reference: ImageReference, wanted: Sequence[Platform]) -> None:
+    """Refuse a single manifest that is not for all of some platforms.
+
+    Args:
+        store: Where the image is.
+        reference: An image for one platform, or an artifact, which is for all.
+        wanted: The platforms.
+
+    Raises:
+        PlatformError: It is not for one of them.
+        RegistryClientError: The store gives no proper answer.
+    """
+    platform = _platform_of(store, reference, store.get_image(reference))
+    missing = [each for each in wanted if platform is not None and not fits(platform, each)]
+    if missing:
+        message = f"{reference}: {', '.join(map(str, missing))} is not there; it is an image for {platform} only"
+        raise PlatformError(message)
 
 
 def digest_if_there(store: ManifestStore, reference: ImageReference) -> str | None:
