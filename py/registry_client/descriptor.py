@@ -49,13 +49,25 @@ class Platform:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Platform:
-        """Read the ``platform`` object of a descriptor, or an image's configuration."""
-        return cls(
+        """Read the ``platform`` object of a descriptor, or an image's configuration.
+
+        Raises:
+            BadRegistryResponseError: It has half a character, which no file can hold.
+        """
+        platform = cls(
             os=str(value.get("os") or "unknown"),
             architecture=str(value.get("architecture") or "unknown"),
             variant=str(value.get("variant") or ""),
             os_version=str(value.get("os.version") or ""),
         )
+        try:
+            str(platform).encode()
+        except UnicodeEncodeError as error:
+            message = (
+                f"{str(platform)!a} is not a platform: it has half a character, a surrogate without its other half"
+            )
+            raise BadRegistryResponseError(message) from error
+        return platform
 
     @property
     def is_known(self) -> bool:
@@ -110,8 +122,8 @@ class Descriptor:
                 annotations={str(key): str(text) for key, text in (value.get("annotations") or {}).items()},
                 urls=tuple(map(str, value.get("urls") or ())),
             )
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
-            message = f"a descriptor lacks a proper mediaType, digest or size: {json.dumps(value)[:200]}"
+        except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+            message = f"a descriptor lacks a proper mediaType, digest or size: {_shown(value)}"
             raise BadRegistryResponseError(message) from error
 
     @property
@@ -137,6 +149,13 @@ class Descriptor:
         if self.annotations:
             entry["annotations"] = dict(self.annotations)
         return entry
+
+
+def _shown(value: object) -> str:
+    try:
+        return json.dumps(value)[:200]
+    except RecursionError:
+        return "it is nested too deeply to be shown"
 
 
 def digest_of(data: bytes, algorithm: str = "sha256") -> str:

@@ -155,7 +155,7 @@ def load_json(text: str, source: str) -> object:
         The value.
 
     Raises:
-        DocumentError: It is not JSON, or a key is there twice.
+        DocumentError: It is not JSON, a key is there twice, or a character is there by half only.
     """
 
     def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -168,7 +168,13 @@ def load_json(text: str, source: str) -> object:
         return value
 
     try:
-        return json.loads(text, object_pairs_hook=unique)
+        value: object = json.loads(text, object_pairs_hook=unique)
+        if "\\u" in text:
+            # only an escape can stand for half a character, and nothing that has one can be written again
+            json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        message = f"{source}: has half a character, a surrogate without its other half"
+        raise DocumentError(message) from error
     except ValueError as error:
         markers = ("<<<<<<<", "=======", ">>>>>>>")
         if any(line.startswith(markers) for line in text.splitlines()):
@@ -179,6 +185,7 @@ def load_json(text: str, source: str) -> object:
     except RecursionError as error:
         message = f"{source}: nested too deeply"
         raise DocumentError(message) from error
+    return value
 
 
 def canonical_json(value: object) -> str:

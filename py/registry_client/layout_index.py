@@ -29,7 +29,7 @@ def read_index(directory: Path) -> dict[str, Any]:
         directory: The layout.
 
     Returns:
-        The index; its ``manifests`` are a list.
+        The index; its ``manifests`` are a list of objects with a digest.
 
     Raises:
         LayoutError: There is no layout, or it has no proper index.
@@ -38,7 +38,7 @@ def read_index(directory: Path) -> dict[str, Any]:
     try:
         (directory / MARKER).stat()
         index = json.loads(path.read_bytes())
-        if isinstance(index["manifests"], list):
+        if isinstance(index["manifests"], list) and all(map(_is_entry, index["manifests"])):
             return dict(index)
     except OSError as error:
         message = f'{OCI_LAYOUT}:{directory} is not an OCI layout: no "{Path(error.filename or path).name}" there'
@@ -46,10 +46,18 @@ def read_index(directory: Path) -> dict[str, Any]:
         is_free = not directory.exists() or (directory.is_dir() and not any(directory.iterdir()))
         kind = LayoutLacksImageError if is_free else LayoutError
         raise kind(message) from error
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         pass
-    message = f"{OCI_LAYOUT}:{directory}: index.json is not an image index"
+    message = f"{OCI_LAYOUT}:{directory}: index.json is not an image index; make the layout anew"
     raise LayoutError(message)
+
+
+def _is_entry(value: object) -> bool:
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("digest"), str)
+        and isinstance(value.get("annotations") or {}, dict)
+    )
 
 
 def encode(index: Mapping[str, Any]) -> bytes:

@@ -51,8 +51,7 @@ class Image:
         """
         if self.media_type not in INDEX_TYPES:
             return ()
-        document = parse_manifest(self.raw_manifest, self.reference)
-        return tuple(Descriptor.from_json(child) for child in document.get("manifests") or ())
+        return tuple(Descriptor.from_json(child) for child in self._list("manifests"))
 
     @property
     def config(self) -> Descriptor | None:
@@ -76,9 +75,8 @@ class Image:
         if self.media_type in INDEX_TYPES:
             found = [child for child in self.children if not child.is_manifest]
         else:
-            document = parse_manifest(self.raw_manifest, self.reference)
-            entries = [document.get("config"), *(document.get("layers") or ())]
-            found = [Descriptor.from_json(entry) for entry in entries if entry]
+            config = [self.config] if self.config else []
+            found = [*config, *self.layers]
         held = [descriptor for descriptor in found if not descriptor.is_elsewhere]
         return tuple({descriptor.digest: descriptor for descriptor in held}.values())
 
@@ -89,8 +87,7 @@ class Image:
         Raises:
             BadRegistryResponseError: The manifest cannot be read.
         """
-        document = parse_manifest(self.raw_manifest, self.reference)
-        return tuple(Descriptor.from_json(layer) for layer in document.get("layers") or ())
+        return tuple(Descriptor.from_json(layer) for layer in self._list("layers"))
 
     @property
     def subject(self) -> Descriptor | None:
@@ -110,11 +107,14 @@ class Image:
             BadRegistryResponseError: The manifest cannot be read.
         """
         document = parse_manifest(self.raw_manifest, self.reference)
-        config = document.get("config") or {}
+        config, annotations = document.get("config") or {}, document.get("annotations") or {}
+        if not isinstance(config, dict) or not isinstance(annotations, dict):
+            message = f"{self.reference}: config and annotations of a manifest must be JSON objects"
+            raise BadRegistryResponseError(message)
         return replace(
             self.descriptor,
             artifact_type=str(document.get("artifactType") or config.get("mediaType") or ""),
-            annotations={str(key): str(text) for key, text in (document.get("annotations") or {}).items()},
+            annotations={str(key): str(text) for key, text in annotations.items()},
         )
 
     @property
@@ -125,6 +125,13 @@ class Image:
             for child in self.children
             if child.platform is not None and child.platform.is_known
         }
+
+    def _list(self, name: str) -> list[Any]:
+        value = parse_manifest(self.raw_manifest, self.reference).get(name) or []
+        if not isinstance(value, list):
+            message = f"{self.reference}: {name} is not a list"
+            raise BadRegistryResponseError(message)
+        return value
 
 
 def parse_manifest(data: bytes, subject: str) -> dict[str, Any]:
@@ -142,8 +149,8 @@ def parse_manifest(data: bytes, subject: str) -> dict[str, Any]:
     """
     try:
         document = json.loads(data)
-    except ValueError as error:
-        message = f"{subject}: the manifest is not JSON"
+    except (ValueError, RecursionError) as error:
+        message = f"{subject}: the manifest is not JSON, or nested too deeply"
         raise BadRegistryResponseError(message) from error
     if not isinstance(document, dict):
         message = f"{subject}: the manifest is not a JSON object"

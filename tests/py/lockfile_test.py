@@ -85,11 +85,17 @@ def test_a_fault_is_named_with_the_path_of_its_field(changes: dict[str, object],
         ("[]", "must be an object"),
         ("<<<<<<< ours\n{}\n", "merge conflict"),
         ("[" * 100_000, "nested too deeply"),
+        ('{"images": {"\\ud800": 1}, "lockfileVersion": 1}', "half a character"),
     ],
 )
 def test_a_document_that_is_no_lock_is_refused(text: str, complaint: str) -> None:
     with pytest.raises(DocumentError, match=complaint):
         parse_lockfile(text, "lock")
+
+
+def test_a_character_outside_the_first_plane_may_be_escaped() -> None:
+    escaped = document(frozen="\N{SNOWMAN} \N{GRINNING FACE}") | {"lockfileVersion": 1}
+    assert parse_lockfile(json.dumps(escaped), "lock").images["redis"].frozen == "\N{SNOWMAN} \N{GRINNING FACE}"
 
 
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
