@@ -1,11 +1,12 @@
 """image_lock: images declared by tag, pinned by a lock file."""
 
+load("//registry_rules/private:layout_files.bzl", "layout_files")
 load("//registry_rules/private:lock_check.bzl", "lock_check")
+load("//registry_rules/private:lock_path.bzl", "lock_path", "parent_folders")
 load("//registry_rules/private:lock_pins.bzl", "lock_pins")
 load("//registry_rules/private:lock_test.bzl", "lock_test")
 load("//registry_rules/private:lock_update.bzl", "lock_update")
 load("//registry_rules/private:pinned_image.bzl", "pinned_image")
-load("//registry_rules/private:reference.bzl", "split_reference")
 
 visibility("//registry_rules/...")
 
@@ -30,10 +31,11 @@ def image_lock(*, name, images, lockfile = None, platforms = [], frozen = {}, re
         images: dict of short name to reference: `{"redis": "redis:7.2"}`. A reference is what Docker takes
             (`host:5000/a/b:tag`, also with `@sha256:…`), or `oci-layout:PATH[:TAG]` for a directory in the OCI image
             layout, whose PATH is from the workspace's root.
-        lockfile: The lock file, a path in this package. It need not be there yet: `NAME.update` writes it. Without
+        lockfile: The lock file, a path in this package and in none below it. It need not be there yet: `NAME.update` writes it. Without
             it the images are resolved when the target is built: by one action that has the network, whose result no
             cache keeps, which finds credentials by `--action_env` only, and which is run again when
-            `--@registry_rules//:resolve_epoch` changes. `--@registry_rules//:require_lock` makes that an error.
+            `--@registry_rules//:resolve_epoch` changes. Of layouts on disk, it sees those in this package.
+            `--@registry_rules//:require_lock` makes that an error.
         platforms: list of what every image must be there for, as `os/architecture` or `os/architecture/variant`.
             An artifact that has no platform is there for all. `NAME.update` refuses an image that lacks one; of an
             image that is no index, it looks at that when the pin is new or moves, or when the image is named after
@@ -41,29 +43,43 @@ def image_lock(*, name, images, lockfile = None, platforms = [], frozen = {}, re
         frozen: dict of short name to the reason why `NAME.update` leaves the image alone: its tag may move, its pin
             does not. It is resolved only if it has no pin yet, or if another reference is declared.
         registry_options: list of options of the registry client for these images, such as
-            `--mirror=docker.io=mirror.example` or `--ca-file=PEM`, whose path is from the workspace's root. They
-            follow those of the build setting `--@registry_rules//:registry_options`. No secrets: use `--docker-config`.
+            `--mirror=docker.io=mirror.example` or `--ca-file=PEM`, whose path is from the workspace's root; without
+            a lock file it must be absolute. They follow those of the build setting `--@registry_rules//:registry_options`. No secrets: use `--docker-config`.
         **kwargs: What all rules take: `visibility`, `tags`, `testonly` and so on.
     """
-    there = native.glob([lockfile], allow_empty = True) if lockfile else []
+    path = _checked(name, images, lockfile) if lockfile else None
+    there = native.glob([path], allow_empty = True) if path else []
     common = dict(
         declared_by = name,
         frozen = frozen,
         images = images,
-        lockfile = lockfile if there else None,
-        lockfile_path = _workspace_path(lockfile) if lockfile else "",
+        lockfile = path if there else None,
+        lockfile_path = _workspace_path(path) if path else "",
         platforms = platforms,
     )
     online = common | dict(registry_options = registry_options)
-    lock_pins(name = name, **(online | kwargs))
+    lock_pins(name = name, layouts = [] if path else _layouts(images, whole = True), **(online | kwargs))
     lock_update(name = name + ".update", **(online | kwargs))
     lock_check(name = name + ".check", **(online | kwargs))
-    if lockfile:
-        layouts = _layout_files(images)
-        lock_test(name = name + "_test", layouts = layouts, size = "small", **(common | kwargs))
+    if path:
+        lock_test(name = name + "_test", layouts = _layouts(images, whole = False), size = "small", **(common | kwargs))
     for image in images:
         if _is_target_name(image):
             pinned_image(name = "{}.{}".format(name, image), image = image, lock = name, **kwargs)
+
+def _checked(name, images, lockfile):
+    """The path of the lock file in this package."""
+    targets = [name, name + "_test"] + [name + "." + each for each in _TAKEN + images.keys()]
+    path, error = lock_path(lockfile, targets)
+    nested = native.subpackages(include = parent_folders(path), allow_empty = True) if path and "/" in path else []
+    if nested:
+        error = 'lockfile = "{}" is in another package, {}; declare it there, or choose another path'.format(
+            lockfile,
+            "//" + _workspace_path(nested[0]),
+        )
+    if error:
+        fail("//{}:{}: {}".format(native.package_name(), name, error))
+    return path
 
 def _workspace_path(path):
     return "/".join([part for part in [native.package_name(), path] if part])
@@ -72,20 +88,6 @@ def _is_target_name(image):
     # An image with a name that will not do gets no target; what is wrong with it, the tool says when NAME is built.
     return image and image not in _TAKEN and not [c for c in image.elems() if c not in _NAME_CHARACTERS]
 
-def _layout_files(images):
-    """The indexes of those layouts that are in this package, for the test to look into."""
-    package = native.package_name() + "/" if native.package_name() else ""
-    directories = [
-        parts.repository.removeprefix(package)
-        for parts in [split_reference(reference) for reference in images.values()]
-        if parts.registry == "oci-layout" and parts.repository.startswith(package)
-    ]
-    directories = [directory for directory in directories if _is_plain_path(directory)]
-    return native.glob(
-        ["{}/{}".format(directory, file) for directory in directories for file in ["index.json", "oci-layout"]],
-        allow_empty = True,
-    )
-
-def _is_plain_path(path):
-    # Anything else is no path of this package, and glob() fails on it.
-    return not [part for part in path.split("/") if part in ["", ".", ".."] or "*" in part or "?" in part]
+def _layouts(images, whole):
+    patterns = layout_files(native.package_name(), images.values(), whole)
+    return native.glob(patterns, allow_empty = True) if patterns else []

@@ -38,7 +38,7 @@ def _lock_pins_impl(ctx):
         arguments = [arguments],
         executable = ctx.executable._registry,
         execution_requirements = {} if locked else _RESOLVING,
-        inputs = [request] + ctx.files.lockfile,
+        inputs = [request] + ctx.files.lockfile + ctx.files.layouts,
         mnemonic = "ImageLock",
         outputs = [lock] + digests.values() + references.values(),
         progress_message = "Pinning the images of %{label}",
@@ -62,6 +62,11 @@ def _lock_pins_impl(ctx):
 lock_pins = rule(
     implementation = _lock_pins_impl,
     doc = "The lock, and for each image its digest and its pinned reference, as files.",
-    attrs = lock_request.attrs | registry_tool.attrs | registry_tool.online_attrs,
+    attrs = lock_request.attrs | registry_tool.attrs | registry_tool.online_attrs | {
+        "layouts": attr.label_list(
+            allow_files = True,
+            doc = "The OCI layouts of this package that images are resolved from, if there is no lock file.",
+        ),
+    },
     provides = [ImageLockInfo],
 )

@@ -24,7 +24,7 @@ lock_test = rule(
     attrs = lock_request.attrs | registry_tool.attrs | {
         "layouts": attr.label_list(
             allow_files = True,
-            doc = "The indexes of the OCI layouts of this package that images are declared from.",
+            doc = "Of the OCI layouts of this package that images are declared from: which images they have.",
         ),
     },
     test = True,

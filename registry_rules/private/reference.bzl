@@ -18,18 +18,20 @@ def split_reference(text):
         text: str, as a person writes it: `redis:7.2`, `host:5000/a/b@sha256:…`, `oci-layout:dir:tag`
 
     Returns:
-        struct of the strings `registry`, `repository` and `tag`; the tag is empty for an image by digest alone
+        struct of the strings `registry`, `repository`, `tag` and `digest`; the tag is empty for an image by digest
+        alone, and the digest for an image by tag
     """
     name, _, digest = text.partition("@")
     if name.startswith(_LAYOUT + ":"):
         path, tag = _split_tag(name.removeprefix(_LAYOUT + ":"))
-        return struct(registry = _LAYOUT, repository = path, tag = tag)
+        return struct(registry = _LAYOUT, repository = path, tag = tag, digest = digest)
     name, tag = _split_tag(name)
     registry, repository = _split_host(name)
     return struct(
         registry = registry,
         repository = repository,
         tag = tag if tag or digest else "latest",
+        digest = digest,
     )
 
 def _split_tag(name):

@@ -92,13 +92,6 @@ def test_the_smoke_example_has_the_lock_that_update_writes(workspace: Workspace)
     assert workspace.snapshot() == before
 
 
-def test_the_lock_of_another_module_is_not_looked_for_in_this_workspace(workspace: Workspace) -> None:
-    before = workspace.snapshot()
-    for command in ("update", "check"):
-        fails(workspace.run(f"@registry_rules//examples/quickstart:images.{command}"), 2, "is another module's")
-    assert workspace.snapshot() == before
-
-
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_lock_that_will_not_do_fails_the_build_and_the_command_it_names_mends_it(
     workspace: Workspace, locked: Package, damage: str

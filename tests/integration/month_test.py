@@ -165,7 +165,10 @@ def all_that_may_move_does(month: Month) -> None:
 
 
 def two_branches_are_merged(month: Month) -> None:
-    """Both take over the same tag, at different times; when they are merged, it has moved once more."""
+    """Both take over the same tag, at different times; when they are merged, that and another have moved once more.
+
+    The one that is not in conflict stays where it was.
+    """
     succeeds(month.git("checkout", "--quiet", "-b", "other"))
     theirs = month.upload("img12", "theirs")
     month.update("img12")
@@ -179,9 +182,14 @@ def two_branches_are_merged(month: Month) -> None:
     assert all(part in text for part in ("<<<<<<<", ours, theirs))
     failed = fails(month.workspace.build(month.package.label("images")), 1, "has the marks of a merge conflict")
     latest = month.upload("img12", "latest")
+    other = month.upload("img13", "latest")
     succeeds(month.workspace.type_in(failed.proposed))
     assert month.touched() == {"img12": {"digest"}}
     assert pins(month)["img12"] == latest
+    month.commit()
+    assert month.drifted(3) == ["img13"]
+    month.update("img13")
+    assert pins(month)["img13"] == other
     month.commit()
 
 

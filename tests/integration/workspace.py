@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 _COMMAND_SECONDS = 300
 _IDLE_SECONDS = 300
-_PROPOSED = re.compile(r"\brun: ((?:bazel|git) .+)$", re.MULTILINE)
+_PROPOSED = re.compile(r"\brun: (bazel .+)$", re.MULTILINE)
+# Bazel has "ERROR: " in front of Starlark's, which fail() always gives.
+_PYTHON_TRACEBACK = re.compile(r"^Traceback \(most recent call last\)", re.MULTILINE)
 _BUILD_FILE = """\
 load("@registry_rules//registry_rules:defs.bzl", "image_lock", "image_retag")
 
@@ -108,7 +110,7 @@ class Workspace:
             timeout=_COMMAND_SECONDS,
             check=False,
         )
-        assert "Traceback (most recent call last)" not in done.stdout, done.stdout
+        assert not _PYTHON_TRACEBACK.search(done.stdout), done.stdout
         return Result(code=done.returncode, output=done.stdout)
 
     def build(self, *targets: str, within: tuple[str, ...] = ()) -> Result:
@@ -125,8 +127,7 @@ class Workspace:
 
     def type_in(self, command: str) -> Result:
         """Run a command that a message proposes, as it stands there."""
-        program, *arguments = shlex.split(command)
-        return self.bazel(*arguments) if program == "bazel" else self.git(*arguments)
+        return self.bazel(*shlex.split(command)[1:])
 
     def git(self, *arguments: str) -> Result:
         """Run git in the workspace, which is a repository of its own."""

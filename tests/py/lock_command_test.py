@@ -240,3 +240,20 @@ def test_a_label_that_a_shell_would_not_leave_alone_is_quoted(
     workspace.declare({"one": f"{APP}:1"}, target="//a b:images")
     assert workspace.verify() == OUT_OF_DATE
     assert capsys.readouterr().err.endswith("run: bazel run '//a b:images.update'\n")
+
+
+@pytest.mark.parametrize(
+    ("option", "complaint"),
+    [
+        ("--ca-file=certificates/ca.pem", "which finds no relative path; write an absolute one"),
+        ("--ca-file=/certificates/ca.pem", 'there is no file "/certificates/ca.pem"'),
+    ],
+)
+def test_a_file_that_a_build_does_not_see_is_named(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str], option: str, complaint: str
+) -> None:
+    workspace.declare({"one": f"{APP}:1", "two": f"{APP}:2"}, lockfile="")
+    assert workspace.pins(option) == USAGE
+    assert complaint in capsys.readouterr().err
+    (workspace.root / "ca.pem").touch()
+    assert workspace.pins("--ca-file=ca.pem") == DONE

@@ -75,10 +75,12 @@ class Workspace:
         """Do what ``bazel test //:images_test`` does."""
         return main(["lock", "verify", "--request", "request.json", *self._lockfile()])
 
-    def pins(self) -> int:
+    def pins(self, *options: str) -> int:
         """Do what ``bazel build //:images`` does."""
         files = ["--digests", "one.digest", "two.digest", "--pinned", "one.reference", "two.reference"]
-        return main(["lock", "pins", "--request", "request.json", *self._lockfile(), "--output", "out.json", *files])
+        return main(
+            ["lock", "pins", "--request", "request.json", *self._lockfile(), "--output", "out.json", *files, *options]
+        )
 
     def promote(self, *tags: str, options: tuple[str, ...] = ()) -> int:
         """Do what ``bazel run //:promote`` does, for the image called one."""

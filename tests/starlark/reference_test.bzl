@@ -28,6 +28,7 @@ def _split_reference_test_impl(ctx):
     for text, expected in _CASES.items():
         parts = split_reference(text)
         asserts.equals(env, expected, (parts.registry, parts.repository, parts.tag), text)
+        asserts.equals(env, _DIGEST[1:] if text.endswith(_DIGEST) else "", parts.digest, text)
     return unittest.end(env)
 
 _split_reference_test = unittest.make(_split_reference_test_impl)

@@ -6,6 +6,7 @@ import argparse
 import math
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from registry_client.command_line.console import layout_directory, progress_bar, root, tell, typed_path
@@ -14,8 +15,6 @@ from registry_client.layout import LayoutStore
 from registry_client.operations.stores import CONCURRENCY, AnyStore, silence
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from registry_client.client import Client
 
 
@@ -24,11 +23,12 @@ def add_connection_options(parser: argparse.ArgumentParser, *, explicit: bool = 
 
     Args:
         parser: The command's parser.
-        explicit: Whether only those credentials count that a variable leads to, see ``default_keychain``.
+        explicit: Whether only those credentials count that a variable leads to, see ``default_keychain``: in a build.
     """
+    existing = _existing_in_build if explicit else _existing
     parser.set_defaults(explicit_credentials=explicit, layout=[])
     group = parser.add_argument_group("how to talk to registries")
-    group.add_argument("--docker-config", type=_existing, metavar="PATH", help="config.json, or the directory of it")
+    group.add_argument("--docker-config", type=existing, metavar="PATH", help="config.json, or the directory of it")
     group.add_argument(
         "--credential-helper",
         action="append",
@@ -54,9 +54,9 @@ def add_connection_options(parser: argparse.ArgumentParser, *, explicit: bool = 
     group.add_argument(
         "--insecure-registry", action="append", default=[], metavar="HOST[:PORT]", help="may be talked to without TLS"
     )
-    group.add_argument("--ca-file", type=_existing, metavar="PEM", help="trust these authorities instead")
-    group.add_argument("--client-cert", type=_existing, metavar="PEM", help="the client's certificate")
-    group.add_argument("--client-key", type=_existing, metavar="PEM", help="its key, unless it is in the same file")
+    group.add_argument("--ca-file", type=existing, metavar="PEM", help="trust these authorities instead")
+    group.add_argument("--client-cert", type=existing, metavar="PEM", help="the client's certificate")
+    group.add_argument("--client-key", type=existing, metavar="PEM", help="its key, unless it is in the same file")
     group.add_argument("--concurrency", type=_count, default=CONCURRENCY, metavar="N", help="requests at once")
     group.add_argument("--max-requests-per-second", type=_positive, metavar="N", help="to one registry")
     group.add_argument(
@@ -130,6 +130,18 @@ def _existing(text: str) -> Path:
         message = f'there is no file "{text}"'
         raise argparse.ArgumentTypeError(message)
     return path
+
+
+def _existing_in_build(text: str) -> Path:
+    try:
+        return _existing(text)
+    except argparse.ArgumentTypeError:
+        if Path(text).is_absolute():
+            raise
+        message = (
+            f'"{text}" is not there when a build resolves tags, which finds no relative path; write an absolute one'
+        )
+        raise argparse.ArgumentTypeError(message) from None
 
 
 def _mirror(text: str) -> tuple[str, str]:
