@@ -123,7 +123,7 @@ class Descriptor:
                 urls=tuple(map(str, value.get("urls") or ())),
             )
         except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
-            message = f"a descriptor lacks a proper mediaType, digest or size: {_shown(value)}"
+            message = f"a descriptor lacks a proper mediaType, digest or size: {json.dumps(value)[:200]}"
             raise BadRegistryResponseError(message) from error
 
     @property
@@ -149,13 +149,6 @@ class Descriptor:
         if self.annotations:
             entry["annotations"] = dict(self.annotations)
         return entry
-
-
-def _shown(value: object) -> str:
-    try:
-        return json.dumps(value)[:200]
-    except RecursionError:
-        return "it is nested too deeply to be shown"
 
 
 def digest_of(data: bytes, algorithm: str = "sha256") -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from lock_workspace import APP, DONE, FAILED, OUT_OF_DATE, USAGE, Workspace, encoded
-from registry_client.descriptor import OCI_CONFIG, OCI_MANIFEST
+from registry_client.descriptor import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,6 +51,16 @@ def test_a_lock_of_an_image_that_lacks_a_platform_is_stale(workspace: Workspace,
         assert run() == OUT_OF_DATE
         assert 'image "two" of images.lock.json is not there for linux/amd64' in capsys.readouterr().err
     workspace.declare(BOTH, platforms=["linux/arm64"])
+    assert workspace.verify() == DONE
+
+
+def test_a_platform_that_nobody_could_ask_for_is_passed_over(workspace: Workspace) -> None:
+    child = {"mediaType": OCI_MANIFEST, "digest": f"sha256:{'0' * 64}", "size": 1}
+    platforms = [{"os": "linux", "architecture": "arm64"}, {"os": "a b", "architecture": "c"}]
+    manifests = [child | {"platform": platform} for platform in platforms]
+    workspace.store.put_image(f"{APP}:odd", encoded(OCI_INDEX, {"manifests": manifests}))
+    workspace.declare({"odd": f"{APP}:odd"}, platforms=["linux/arm64"])
+    assert workspace.update() == DONE
     assert workspace.verify() == DONE
 
 

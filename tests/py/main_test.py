@@ -124,6 +124,17 @@ def test_a_file_that_is_not_there_is_one_sentence(workspace: Workspace, capsys: 
     assert capsys.readouterr().err == "error: request.json: No such file or directory\n"
 
 
+def test_a_file_that_is_not_in_the_runfiles_is_named(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("python.runfiles", reason="there under Bazel only")
+    (workspace.root / "MANIFEST").write_text("")
+    monkeypatch.setenv("RUNFILES_MANIFEST_FILE", str(workspace.root / "MANIFEST"))
+    monkeypatch.setenv("REGISTRY_RULES_ARGS", json.dumps(["check", "--request", {"runfile": "_main/request.json"}]))
+    assert main([]) == USAGE
+    assert "error: _main/request.json is not in the runfiles; " in capsys.readouterr().err
+
+
 def test_a_locked_build_loads_no_http_library(workspace: Workspace) -> None:
     workspace.update()
     code = (

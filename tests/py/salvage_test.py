@@ -73,6 +73,7 @@ def test_a_check_of_a_merge_conflict_looks_at_what_is_sure(workspace: Workspace,
     assert workspace.check() == OUT_OF_DATE
     printed = capsys.readouterr()
     assert [line.split()[-1] for line in printed.out.splitlines()[1:]] == ["unchanged", "stale"]
+    assert '//:images: the pin of image "two" (oci-layout:app:2) is in doubt\n' in printed.err
     assert printed.err.endswith("To update images.lock.json, run: bazel run //:images.update -- two\n")
 
 

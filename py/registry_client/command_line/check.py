@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from registry_client.command_line.pin_reports import (
 )
 from registry_client.documents import write_atomically
 from registry_client.lockfile import Lockfile
+from registry_client.operations.coverage import in_doubt
 from registry_client.operations.drift import check_drift
 from registry_client.operations.pin_result import PinOutcome, PinResult
 from registry_client.operations.salvage import find_lock
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from registry_client.operations.salvage import FoundLock
+    from registry_client.operations.stores import AnyStore
 
 _GROUPS = {
     outcome.value: [outcome]
@@ -58,9 +61,7 @@ def _check(options: argparse.Namespace) -> int:
     lockfile = request.its_lockfile()
     path = root() / lockfile
     found = find_lock(path, request)
-    sure = found.lock.images if found.lock else {}
-    lock = Lockfile(images={name: pin for name, pin in sure.items() if name not in found.doubtful})
-    results = check_drift(request, lock, open_store(options))
+    results = _results(request, found, open_store(options))
     if options.json:
         print_json({"lockfile": lockfile, **grouped(results, _GROUPS)})
     else:
@@ -72,6 +73,16 @@ def _check(options: argparse.Namespace) -> int:
     complain_of_failures(request, results)
     code = _conclude(request, found, results)
     return _write_junit(options.junit, junit_xml(request.target, results)) or code if options.junit else code
+
+
+def _results(request: LockRequest, found: FoundLock, store: AnyStore) -> list[PinResult]:
+    """What is found of the pins that are sure; the others are stale."""
+    sure = found.lock.images if found.lock else {}
+    lock = Lockfile(images={name: pin for name, pin in sure.items() if name not in found.doubtful})
+    return [
+        replace(result, reason=in_doubt(request, result.name)) if result.name in found.doubtful else result
+        for result in check_drift(request, lock, store)
+    ]
 
 
 def _write_junit(typed: str, document: str) -> int:

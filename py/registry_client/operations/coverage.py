@@ -109,10 +109,15 @@ def broken(request: LockRequest, found: FoundLock) -> StaleError:
         return StaleError(f"{request.target}: {found.complaint}{remedy}")
     mismatches = find_mismatches(request, found.lock, exactly=True)
     for name in found.doubtful & request.images.keys():
-        mismatches[name] = Mismatch(message=f'the pin of image "{name}" ({request.images[name]}) is in doubt')
+        mismatches[name] = Mismatch(message=in_doubt(request, name))
     whole = {"": Mismatch(message=found.complaint, is_mended_by_update=False)}
     # where no pin is to blame, the file as a whole is
     return _stale(request, whole | mismatches, names=_to_update(mismatches) or None)
+
+
+def in_doubt(request: LockRequest, name: str) -> str:
+    """Say that a lock that breaks its schema says nothing clear of an image."""
+    return f'the pin of image "{name}" ({request.images[name]}) is in doubt'
 
 
 def missing_platforms(pin: LockedImage, wanted: Sequence[Platform]) -> list[Platform]:
