@@ -25,6 +25,7 @@ class RetagRequest:
 
     Attributes:
         target: Its label.
+        image: The label of its image.
         tags: The tags to set.
         repositories: Where, as references of which tag and digest do not matter; the image's own if empty.
         overwrite: What may become of tags that are there already; None to leave it to the policy.
@@ -33,6 +34,7 @@ class RetagRequest:
     """
 
     target: str
+    image: str
     tags: Sequence[str]
     repositories: Sequence[ImageReference] = ()
     overwrite: Overwrite | None = None
@@ -62,6 +64,7 @@ def read_retag_request(path: Path, *, more_tags: Sequence[str] = (), status: Map
     ad_hoc = fields.take_strings("adHoc", default=[])
     request = RetagRequest(
         target=target,
+        image=fields.take("image", str, default=""),
         tags=tags,
         repositories=[repository for repository in repositories if repository],
         overwrite=parse_overwrite(fields.take("overwrite", str, parse_overwrite, default="")),

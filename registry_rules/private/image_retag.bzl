@@ -12,6 +12,7 @@ def _image_retag_impl(ctx):
     layout = None if is_pinned else _layout(ctx)
     request = registry_tool.write_request(ctx, {
         "adHoc": ctx.attr.ad_hoc,
+        "image": registry_tool.label(ctx.attr.image.label),
         "overwrite": ctx.attr.overwrite,
         "repositories": ctx.attr.repositories,
         "requires": ctx.attr.requires,
@@ -32,17 +33,13 @@ def _image_retag_impl(ctx):
     return promotion_plan.executable(ctx, plan, [retag]) + [ImageRetagInfo(retags = depset([retag]))]
 
 def _layout(ctx):
-    """The directory of the OCI layout, or its marker where a rule gives its files one by one."""
+    """The directory of the OCI layout, or its marker where a rule gives its files one by one; None if it is neither."""
     directories = [file for file in ctx.files.image if file.is_directory]
     markers = [file for file in ctx.files.image if file.basename == "oci-layout"]
     found = directories if len(ctx.files.image) == 1 else markers
-    if len(found) != 1:
-        fail("{}: image = {} is neither an image of an image_lock nor one OCI layout; it has {}".format(
-            registry_tool.label(ctx.label),
-            registry_tool.label(ctx.attr.image.label),
-            ", ".join([file.short_path for file in ctx.files.image]) or "no files",
-        ))
-    return found[0]
+
+    # That it is neither is for the tool to say: fail() would show a traceback.
+    return found[0] if len(found) == 1 else None
 
 _image_retag = rule(
     implementation = _image_retag_impl,

@@ -231,6 +231,8 @@ def test_retag_shows_its_plan_and_then_carries_it_out(workspace: Workspace, lock
     assert json.loads(workspace.built(f"{locked.name}/promote.plan.json"))["edges"] == [
         {
             "destination": f"{source}:{tag}",
+            "digest": index("app").digest,
+            "overwrite": "moving",
             "source": f"{source}@{index('app').digest}",
             "target": locked.label("promote"),
         }

@@ -46,12 +46,18 @@ def tag_that_has_moved(workspace: Workspace, package: Package) -> str:
     return fails(workspace.run(package.label("images.check")), 3).proposed
 
 
+def promotion(workspace: Workspace, package: Package) -> str:
+    package.declare(images_of(package), retag=("app", ["prod"]))
+    return succeeds(workspace.run(package.label("promote"))).proposed
+
+
 MESSAGES: dict[str, Callable[[Workspace, Package], str]] = {
     "To update it": lock_that_is_stale,
     "To try again": tag_that_is_not_there,
     "To write it anew, without names": name_in_a_lock_that_is_broken,
     "Then, to write it": build_without_a_lock,
     "To update {request.lockfile}": tag_that_has_moved,
+    "To undo it": promotion,
 }
 """What each command that a message names is for, and what leads to the message; gives the command."""
 

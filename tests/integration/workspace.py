@@ -25,7 +25,7 @@ _PROPOSED = re.compile(r"\brun: (bazel .+)$", re.MULTILINE)
 # Bazel has "ERROR: " in front of Starlark's, which fail() always gives.
 _PYTHON_TRACEBACK = re.compile(r"^Traceback \(most recent call last\)", re.MULTILINE)
 _BUILD_FILE = """\
-load("@registry_rules//registry_rules:defs.bzl", "image_lock", "image_retag")
+load("@registry_rules//registry_rules:defs.bzl", "image_lock", "image_promotion", "image_retag")
 
 image_lock(
     name = "images",
@@ -191,15 +191,16 @@ class Package:
         *,
         lockfile: str | None = "images.lock.json",
         retag: tuple[str, list[str]] | None = None,
+        more: str = "",
         **attributes: object,
     ) -> None:
-        """Write the BUILD file, in which ``retag`` names an image and the tags that it is to get."""
+        """Write the BUILD file, in which ``retag`` names an image and the tags that it is to get; ``more`` follows."""
         given = ({"lockfile": lockfile} if lockfile else {}) | attributes
         lines = [f"{name} = {json.dumps(value)}," for name, value in given.items()]
         text = _BUILD_FILE.format(images=json.dumps(images), attributes="\n    ".join(lines))
         if retag is not None:
             text += _RETAG.format(image=retag[0], tags=json.dumps(retag[1]))
-        (self.folder / "BUILD.bazel").write_text(text, encoding="utf-8")
+        (self.folder / "BUILD.bazel").write_text(text + more, encoding="utf-8")
 
 
 def images_of(package: Package) -> dict[str, str]:

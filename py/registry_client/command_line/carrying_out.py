@@ -109,7 +109,8 @@ class _Journal:
             return
         path = shlex.quote(str(self._options.receipt or self._path.name))
         if self._options.target:
-            tell(f"To undo it, run: bazel run {self._options.target} -- --rollback {path}")
+            purpose = "To undo it"
+            tell(f"{purpose}, run: bazel run {shlex.quote(self._options.target)} -- --rollback {path}")
         else:
             tell(f"the receipt is {path}")
 

@@ -13,7 +13,7 @@ from registry_client.layout import LayoutStore
 from registry_client.operations.planning import Retag, make_plan
 from registry_client.policy import Policy, read_policy
 from registry_client.reference import OCI_LAYOUT, ImageReference, parse_reference
-from registry_client.retag_request import read_retag_request, read_status
+from registry_client.retag_request import RetagRequest, read_retag_request, read_status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,19 +85,22 @@ def _read(arguments: _Arguments, status: dict[str, str]) -> Retag:
     tags, policy = arguments.path("tags"), arguments.path("policy")
     more_tags = tags.read_text(encoding="utf-8").split() if tags else []
     request = read_retag_request(arguments.request, more_tags=more_tags, status=status)
-    source = _source(arguments, request.target)
+    source = _source(arguments, request)
     if source.is_layout and "layout" in arguments.files and not request.repositories:
         message = f"{request.target}: an image that a rule has built is in no repository yet; add one to repositories"
         raise UsageError(message)
     return Retag(request=request, source=source, policy=read_policy(policy) if policy else Policy())
 
 
-def _source(arguments: _Arguments, target: str) -> ImageReference:
+def _source(arguments: _Arguments, request: RetagRequest) -> ImageReference:
     image = arguments.path("image")
     if image is not None:
         return parse_reference(image.read_text(encoding="utf-8").strip())
     if "layout" not in arguments.files:
-        message = f"{target}: there is no image; give --image or --layout"
+        message = (
+            f"{request.target}: {request.image} is neither an image of an image_lock nor one OCI layout; name a target "
+            "that gives one directory, or all files of one, as image"
+        )
         raise UsageError(message)
     name, directory = arguments.files["layout"]
     layout = parse_reference(f"{OCI_LAYOUT}:{name}")
