@@ -16,7 +16,7 @@ from registry_client.errors import RegistryUnreachableError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-_STREAM_CHUNK_SIZE = 256 * 1024
+_STREAM_CHUNK_SIZE = 120 * 1024
 _NOISE = re.compile(r"\[Errno -?[0-9]+\] |\[SSL: [A-Z0-9_]+\] | \(_ssl\.c:[0-9]+\)")
 """What is of no use to people in the words of Python's errors."""
 
@@ -36,7 +36,7 @@ class Stream:
             RegistryUnreachableError: It breaks off, or nothing comes for too long.
         """
         try:
-            while chunk := self._response.raw.read1(_STREAM_CHUNK_SIZE, decode_content=False):
+            while chunk := self._response.raw.read(_STREAM_CHUNK_SIZE, decode_content=False):
                 yield chunk
         except ReadTimeoutError as error:
             give_up(self._request, requests.ReadTimeout(error))

@@ -15,12 +15,14 @@ from registry_client.errors import RegistryClientError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from typing_extensions import Self
+
     from registry_client.descriptor import Descriptor
     from registry_client.operations.content import Cargo, Part
     from registry_client.operations.stores import AnyStore
     from registry_client.reference import ImageReference
 
-STREAMS = 4
+STREAMS = 3
 """How many blobs go through this machine at once: more of them are no faster, and each has its buffers."""
 
 
@@ -47,6 +49,36 @@ class _Load:
     source: ImageReference
     destination: ImageReference
     delivery: Delivery
+
+
+class _Turn:
+    """The turn of a blob to go through this machine, which ends when its last byte has gone.
+
+    Only then does the registry store it, which takes time, too: meanwhile it is the next one's turn.
+    """
+
+    def __init__(self, streams: threading.BoundedSemaphore, size: int) -> None:
+        self._streams = streams
+        self._rest = size
+        self._is_over = False
+
+    def __enter__(self) -> Self:
+        self._streams.acquire()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def moved(self, count: int) -> None:
+        """Take note of bytes that have gone."""
+        self._rest -= count
+        if self._rest <= 0:
+            self._end()
+
+    def _end(self) -> None:
+        if not self._is_over:
+            self._is_over = True
+            self._streams.release()
 
 
 class Shipment:
@@ -128,12 +160,14 @@ class Shipment:
                 advance(blob.size)
                 return
 
-        def moved(count: int) -> None:
-            load.delivery.moved += count
-            advance(count)
-
         source = self._store.of(load.source)
-        with self._streams:
+        with _Turn(self._streams, blob.size) as turn:
+
+            def moved(count: int) -> None:
+                load.delivery.moved += count
+                turn.moved(count)
+                advance(count)
+
             store.write_blob(
                 destination,
                 blob,
