@@ -241,6 +241,18 @@ def is_not_found(error: BaseException | None) -> bool:
     )
 
 
+def is_denied(error: BaseException | None) -> bool:
+    """Tell whether a registry does not let us look, as some say of a repository that is not there yet.
+
+    Args:
+        error: Any error, or None.
+
+    Returns:
+        True for an HTTP 403 from a registry.
+    """
+    return any(isinstance(link, RegistryError) and link.status_code == 403 for link in causes(error))
+
+
 def error_code(error: RegistryClientError) -> str:
     """Name the kind of an error for programs.
 

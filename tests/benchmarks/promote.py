@@ -23,10 +23,11 @@ from integration.images import OCI_MANIFEST, descriptor, digest_of, encode, larg
 from integration.promotions import AccessLog
 from integration.servers import find_tool, serve_distribution
 from integration.tool import inherited_environment
-from typing_extensions import Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from typing_extensions import Self
 
 LAYERS = 8
 MEGABYTE = 1024 * 1024

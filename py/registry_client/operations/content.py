@@ -7,6 +7,7 @@ that cosign files under tags made of a digest.
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -14,9 +15,10 @@ from registry_client.errors import (
     BadRegistryResponseError,
     RegistryClientError,
     SignatureConflictError,
+    is_denied,
     is_not_found,
 )
-from registry_client.operations.selection import digest_if_there
+from registry_client.operations.selection import digest_if_seen, digest_if_there
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -94,7 +96,7 @@ class Surveyor:
         self._store = store
         self._referrers = referrers
         self._tags: dict[str, frozenset[str] | None] = {}
-        self._lock = threading.Lock()
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def survey(self, source: ImageReference, destination: ImageReference) -> Cargo:
         """Find out what an image takes along.
@@ -114,16 +116,16 @@ class Surveyor:
         root = (
             replace(tree.parts[-1], is_listed=False) if tree.parts else _part(image, source, destination, present=True)
         )
-        attached: dict[ImageReference, Part] = {}
+        attached = _Attached(parts={}, seen=set(tree.digests))
         if self._referrers:
             for digest in tree.digests:
                 self._attach(source.pinned(digest), destination, attached, _MAX_DEPTH)
-        return Cargo(root=root, parts=tree.parts[:-1], attached=list(attached.values()))
+        return Cargo(root=root, parts=tree.parts[:-1], attached=list(attached.parts.values()))
 
     def _tree(self, image: Image, source: ImageReference, destination: ImageReference) -> _Tree:
         """The manifests of an image that the destination lacks, and the digests of all of them."""
         place = destination.pinned(image.digest)
-        present = digest_if_there(self._store, place) is not None
+        present = digest_if_seen(self._store, place) is not None
         return self._branch(image, source, destination, present=present, depth=_MAX_DEPTH)
 
     def _branch(
@@ -139,7 +141,7 @@ class Surveyor:
             if not child.is_manifest:
                 continue
             place = source.pinned(child.digest)
-            is_there = present or digest_if_there(self._store, destination.pinned(child.digest)) is not None
+            is_there = present or digest_if_seen(self._store, destination.pinned(child.digest)) is not None
             if is_there and not child.is_index:
                 digests.append(child.digest)
                 continue
@@ -151,44 +153,57 @@ class Surveyor:
             parts.append(_part(image, source, destination, height=height))
         return _Tree(parts=parts, digests=digests)
 
-    def _attach(
-        self, subject: ImageReference, destination: ImageReference, found: dict[ImageReference, Part], depth: int
-    ) -> None:
+    def _attach(self, subject: ImageReference, destination: ImageReference, found: _Attached, depth: int) -> None:
         """Find what refers to a manifest, and to that in turn, and is not at the destination yet."""
         if not depth:
             message = f"{subject}: what refers to it has referrers, and these too, more than {_MAX_DEPTH} deep"
             raise BadRegistryResponseError(message)
         tags = self._tags_of(subject)
-        referrers = self._store.of(subject).get_referrers(subject, tags=tags)
+        referrers = [
+            each for each in self._store.of(subject).get_referrers(subject, tags=tags) if each.digest not in found.seen
+        ]
+        found.seen.update(referrer.digest for referrer in referrers)
         listed = self._listed(destination.pinned(str(subject.digest))) if referrers else frozenset()
         for referrer in referrers:
             place = subject.pinned(referrer.digest)
-            if referrer.digest not in listed and destination.pinned(referrer.digest) not in found:
-                self._load(self._store.get_image(place), place, destination.pinned(referrer.digest), found)
+            if referrer.digest not in listed:
+                self._load(self._referrer(place, subject), place, destination.pinned(referrer.digest), found)
             self._attach(place, destination, found, depth - 1)
         for tag in self._companions(subject, tags):
             image = self._store.get_image(subject.tagged(tag))
             if self._is_wanted(image, destination.tagged(tag)):
                 self._load(image, subject.pinned(image.digest), destination.tagged(tag), found)
-            self._attach(subject.pinned(image.digest), destination, found, depth - 1)
+            if image.digest not in found.seen:
+                found.seen.add(image.digest)
+                self._attach(subject.pinned(image.digest), destination, found, depth - 1)
 
-    def _load(
-        self, image: Image, source: ImageReference, destination: ImageReference, found: dict[ImageReference, Part]
-    ) -> None:
+    def _referrer(self, place: ImageReference, subject: ImageReference) -> Image:
+        try:
+            return self._store.get_image(place)
+        except RegistryClientError as error:
+            if not is_not_found(error):
+                raise
+            message = (
+                f"{place} is in the list of what refers to {subject}, but is not there itself; take it out of the "
+                "list, or leave all referrers behind by --no-referrers"
+            )
+            raise BadRegistryResponseError(message) from error
+
+    def _load(self, image: Image, source: ImageReference, destination: ImageReference, found: _Attached) -> None:
         """Take along an attached image, and what is below it."""
         parts = self._tree(image, source, destination).parts
         own = parts[-1] if parts else _part(image, source, destination, present=True)
         for part in parts[:-1]:
-            found[part.destination] = part
+            found.parts[part.destination] = part
         # what puts it also enters it into the list of its subject, which may lack it even if the manifest is there
-        found[destination] = replace(own, destination=destination, is_listed=False)
+        found.parts[destination] = replace(own, destination=destination, is_listed=False)
 
     def _listed(self, subject: ImageReference) -> frozenset[str]:
         """What refers to an image where it is to be; nothing if there is no such place yet."""
         try:
             return frozenset(each.digest for each in self._store.of(subject).get_referrers(subject))
         except RegistryClientError as error:
-            if is_not_found(error) or subject.is_layout:
+            if is_not_found(error) or is_denied(error) or subject.is_layout:
                 return frozenset()
             raise
 
@@ -202,7 +217,7 @@ class Surveyor:
 
     def _tags_of(self, reference: ImageReference) -> frozenset[str] | None:
         """The tags of a repository, asked for once; None if it does not list them, as some do not for everybody."""
-        with self._lock:
+        with self._locks[reference.name]:
             if reference.name not in self._tags:
                 try:
                     self._tags[reference.name] = frozenset(self._store.of(reference).get_tags(reference))
@@ -216,7 +231,7 @@ class Surveyor:
         Raises:
             SignatureConflictError: Either place has something that the other lacks: both would not fit under one tag.
         """
-        digest = digest_if_there(self._store, destination)
+        digest = digest_if_seen(self._store, destination)
         if digest in {None, image.digest}:
             return digest is None
         ours = {layer.digest for layer in image.layers}
@@ -236,6 +251,14 @@ class _Tree:
 
     parts: list[Part]
     digests: list[str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Attached:
+    """What refers to an image: what of it is to be put, by its destination, and what has been looked at."""
+
+    parts: dict[ImageReference, Part]
+    seen: set[str]
 
 
 def _part(

@@ -7,10 +7,16 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from registry_client.errors import ImmutableTagError, RegistryClientError, RegistryError, error_code
+from registry_client.errors import (
+    ImmutableTagError,
+    RegistryClientError,
+    RegistryError,
+    RegistryUnreachableError,
+    error_code,
+)
 from registry_client.operations.content import Cargo, Surveyor
 from registry_client.operations.evidence import check_evidence
-from registry_client.operations.selection import digest_if_there
+from registry_client.operations.selection import digest_if_seen, digest_if_there
 from registry_client.operations.shipping import Shipment
 from registry_client.policy import Overwrite
 from registry_client.receipt import ReceiptEdge
@@ -99,8 +105,8 @@ def preflight(plan: Plan, store: AnyStore, *, referrers: bool = True) -> list[Ed
     Returns:
         One result for each edge, in order: pending, unchanged or failed.
     """
-    looks = store.each(lambda edge: digest_if_there(store, edge.destination), plan.edges)
-    results = [_looked_at(edge, look) for edge, look in zip(plan.edges, looks, strict=True)]
+    looks = store.each(lambda edge: _look(edge, store), plan.edges)
+    results = [_looked_at(EdgeResult(edge=edge), look) for edge, look in zip(plan.edges, looks, strict=True)]
     results = _failing(results, lambda edge: edge.destination.name, _pushes(results, store))
     needs = {(edge.source, tuple(edge.requires)) for edge in _pending(results) if edge.requires}
     evidence = _answers(store, lambda need: check_evidence(store, *need), sorted(needs, key=str))
@@ -132,6 +138,22 @@ def ship(results: Sequence[EdgeResult], store: AnyStore) -> list[EdgeResult]:
     return shipped
 
 
+def look_again(results: Sequence[EdgeResult], store: AnyStore) -> list[EdgeResult]:
+    """Look once more at the tags of what had to be brought, which takes its time: somebody may have moved them.
+
+    Args:
+        results: What ``ship`` returned.
+        store: Where the images are.
+
+    Returns:
+        One result for each edge, in order: pending, with the digest that the tag has now; unchanged or failed.
+    """
+    waited = [result for result in results if result.is_pending and result.cargo]
+    looks = store.each(lambda result: _look(result.edge, store), waited, unit="")
+    seen = {id(result): look for result, look in zip(waited, looks, strict=True)}
+    return [_looked_at(result, seen[id(result)]) if id(result) in seen else result for result in results]
+
+
 def set_tags(results: Sequence[EdgeResult], store: AnyStore) -> list[EdgeResult]:
     """Put the manifests of all pending edges under their tags.
 
@@ -154,12 +176,18 @@ def set_tags(results: Sequence[EdgeResult], store: AnyStore) -> list[EdgeResult]
     ]
 
 
-def _looked_at(edge: Edge, look: str | RegistryClientError | None) -> EdgeResult:
+def _look(edge: Edge, store: AnyStore) -> str | None:
+    """Look what the tag is on; a tag that must not move has to be seen."""
+    look = digest_if_there if edge.overwrite is Overwrite.IMMUTABLE else digest_if_seen
+    return look(store, edge.destination)
+
+
+def _looked_at(result: EdgeResult, look: str | RegistryClientError | None) -> EdgeResult:
     if isinstance(look, RegistryClientError):
-        return EdgeResult(edge=edge).failed(look)
+        return result.failed(look)
+    edge, result = result.edge, replace(result, old=look)
     if look == edge.digest:
-        return EdgeResult(edge=edge, old=look, outcome=Outcome.UNCHANGED)
-    result = EdgeResult(edge=edge, old=look)
+        return replace(result, outcome=Outcome.UNCHANGED)
     if look is not None and edge.overwrite is Overwrite.IMMUTABLE:
         message = (
             f"it is on {look} and immutable, so it cannot be on {edge.digest}; choose another tag, "
@@ -201,8 +229,12 @@ def _put(result: EdgeResult, image: Image, store: AnyStore) -> EdgeResult:
     edge = result.edge
     try:
         store.put_image(edge.destination, image)
+    except RegistryUnreachableError:
+        # perhaps only the answer was lost
+        if digest_if_seen(store, edge.destination) != edge.digest:
+            raise
     except RegistryError as error:
-        now = digest_if_there(store, edge.destination)
+        now = digest_if_seen(store, edge.destination)
         if now == edge.digest:
             return replace(result, outcome=Outcome.UNCHANGED)
         if now is not None and _SAYS_IMMUTABLE.search(str(error)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from registry_client.descriptor import IMAGE_CONFIG_TYPES, Platform
-from registry_client.errors import BadRegistryResponseError, PlatformError, RegistryClientError, is_not_found
+from registry_client.errors import BadRegistryResponseError, PlatformError, RegistryClientError, is_denied, is_not_found
 from registry_client.manifest import parse_manifest
 from registry_client.platforms import fits, select
 
@@ -82,6 +82,28 @@ def digest_if_there(store: ManifestStore, reference: ImageReference) -> str | No
         return store.resolve(reference).digest
     except RegistryClientError as error:
         if is_not_found(error):
+            return None
+        raise
+
+
+def digest_if_seen(store: ManifestStore, reference: ImageReference) -> str | None:
+    """Resolve a reference to a place that is about to be written to, and may not exist.
+
+    Args:
+        store: Where the image would be.
+        reference: The reference.
+
+    Returns:
+        The digest; None if there is no such image, or if we may not look: some registries say so of what is not there,
+        and whether we may write is another question.
+
+    Raises:
+        RegistryClientError: The store gives no proper answer.
+    """
+    try:
+        return digest_if_there(store, reference)
+    except RegistryClientError as error:
+        if is_denied(error):
             return None
         raise
 

@@ -43,12 +43,16 @@ class Delivery:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Load:
-    """A blob that a repository may lack, and the first cargo that needs it there."""
+    """A blob that a repository may lack, where it may be had, and the first cargo that needs it there."""
 
     blob: Descriptor
-    source: ImageReference
+    sources: list[ImageReference]
     destination: ImageReference
     delivery: Delivery
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.destination.name, self.blob.digest
 
 
 class _Turn:
@@ -117,13 +121,10 @@ class Shipment:
             groups[place, load.blob.digest].append(load)
         total = sum(load.blob.size for load in loads.values())
         with self._store.progress(total, "B") as advance:
-            errors = self._store.each(lambda group: self._ship_group(group, advance), list(groups.values()), unit="")
-        failed = {
-            (load.destination.name, load.blob.digest): error
-            for group, error in zip(groups.values(), errors, strict=True)
-            if isinstance(error, RegistryClientError)
-            for load in group
-        }
+            answers = self._store.each(lambda group: self._ship_group(group, advance), list(groups.values()), unit="")
+        failed: dict[tuple[str, str], RegistryClientError] = {}
+        for group, answer in zip(groups.values(), answers, strict=True):
+            failed |= {load.key: answer for load in group} if isinstance(answer, RegistryClientError) else answer
         for cargo, delivery in zip(self._cargos, self._deliveries, strict=True):
             keys = ((part.destination.name, blob.digest) for part in cargo.all_parts for blob in part.blobs)
             delivery.error = delivery.error or next((failed[key] for key in keys if key in failed), None)
@@ -134,44 +135,70 @@ class Shipment:
         for cargo, delivery in zip(self._cargos, self._deliveries, strict=True):
             for part in cargo.all_parts:
                 for blob in part.blobs:
-                    load = _Load(blob=blob, source=part.source, destination=part.destination, delivery=delivery)
-                    loads.setdefault((part.destination.name, blob.digest), load)
+                    load = _Load(blob=blob, sources=[], destination=part.destination, delivery=delivery)
+                    sources = loads.setdefault(load.key, load).sources
+                    if part.source.name not in {source.name for source in sources}:
+                        sources.append(part.source)
         return loads
 
-    def _ship_group(self, loads: Sequence[_Load], advance: Callable[[int], object]) -> None:
-        """Ship one blob to all repositories of one registry: from outside only once."""
-        held_by: str | None = None
+    def _ship_group(
+        self, loads: Sequence[_Load], advance: Callable[[int], object]
+    ) -> dict[tuple[str, str], RegistryClientError]:
+        """Ship one blob to all repositories of one registry, from outside only once; gives what failed."""
+        failed: dict[tuple[str, str], RegistryClientError] = {}
+        holders: list[str] = []
         for load in loads:
-            if load.source.registry == load.destination.registry:
-                held_by = held_by or load.source.repository
-            self._ship_blob(load, held_by, advance)
-            held_by = held_by or load.destination.repository
+            try:
+                self._ship_blob(load, holders, advance)
+            except RegistryClientError as error:
+                failed[load.key] = error
+            else:
+                holders.append(load.destination.repository)
+        return failed
 
-    def _ship_blob(self, load: _Load, held_by: str | None, advance: Callable[[int], object]) -> None:
+    def _ship_blob(self, load: _Load, holders: Sequence[str], advance: Callable[[int], object]) -> None:
+        """Have a blob mounted from where the registry has it, or else move it, unless it is there."""
         store, blob, destination = self._store.of(load.destination), load.blob, load.destination
-        location = ""
-        if (held_by is None or destination.is_layout) and store.has_blob(destination, blob):
+        beside = [source.repository for source in load.sources if source.registry == destination.registry]
+        holder = next(iter([*holders, *beside]), None)
+        if (holder is None or destination.is_layout) and store.has_blob(destination, blob):
             advance(blob.size)
             return
-        if held_by is not None:
-            location = store.mount_blob(destination, blob, held_by)
+        location = ""
+        if holder is not None:
+            location = store.mount_blob(destination, blob, holder)
             if not location:
                 load.delivery.mounted += blob.size
+            if not location or store.has_blob(destination, blob):
                 advance(blob.size)
                 return
+        self._move(load, location, advance)
 
-        source = self._store.of(load.source)
-        with _Turn(self._streams, blob.size) as turn:
+    def _move(self, load: _Load, location: str, advance: Callable[[int], object]) -> None:
+        """Let a blob go through this machine, from the first source that has it."""
+        *others, last = load.sources
+        for source in others:
+            try:
+                self._move_from(source, load, location, advance)
+            except RegistryClientError:
+                location = ""  # what came of it is not known
+                continue
+            return
+        self._move_from(last, load, location, advance)
+
+    def _move_from(self, place: ImageReference, load: _Load, location: str, advance: Callable[[int], object]) -> None:
+        source = self._store.of(place)
+        with _Turn(self._streams, load.blob.size) as turn:
 
             def moved(count: int) -> None:
                 load.delivery.moved += count
                 turn.moved(count)
                 advance(count)
 
-            store.write_blob(
-                destination,
-                blob,
-                lambda offset: source.read_blob(load.source, blob, offset),
+            self._store.of(load.destination).write_blob(
+                load.destination,
+                load.blob,
+                lambda offset: source.read_blob(place, load.blob, offset),
                 moved,
                 location=location,
             )
