@@ -10,13 +10,15 @@ from faults import HANG_UP, FaultyRegistry, Reply, serving
 from registry_client.errors import (
     BadRegistryResponseError,
     DigestMismatchError,
-    LayoutError,
+    LayoutLacksImageError,
     RegistryError,
     RegistryUnreachableError,
 )
+from registry_client.layout import LayoutStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 DATA = bytes(range(200))
 BLOB = descriptor(DATA)
@@ -238,14 +240,10 @@ def test_a_digest_of_another_kind_says_nothing_of_a_blob() -> None:
     assert registry.seen[1].endswith(f"digest={long.digest}")
 
 
-def test_a_source_that_fails_fails_the_upload() -> None:
-    def failing(_offset: int) -> Iterator[bytes]:
-        message = "no such blob"
-        raise LayoutError(message)
-        yield b""
-
-    with serving(STARTED, STORED) as registry, client() as it, pytest.raises(LayoutError, match="no such blob"):
-        it.write_blob(f"{registry.address}/a", BLOB, failing)
+def test_a_source_that_fails_fails_the_upload(tmp_path: Path) -> None:
+    empty = LayoutStore(tmp_path)
+    with serving(STARTED, STORED) as registry, client() as it, pytest.raises(LayoutLacksImageError, match="no blob"):
+        it.write_blob(f"{registry.address}/a", BLOB, lambda offset: empty.read_blob("oci-layout:none", BLOB, offset))
 
 
 def test_a_blob_is_mounted_by_one_post() -> None:
