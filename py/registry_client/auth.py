@@ -200,7 +200,7 @@ class RegistryAuth(AuthBase):
             answer = json.loads(body)
             token = _TOKEN.fullmatch(answer.get("token") or answer["access_token"])
             lifetime = float(answer.get("expires_in") or _DEFAULT_LIFETIME)
-        except (ValueError, LookupError, TypeError, AttributeError):
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             token = None
         if token is None:
             message = f"{display_url(realm)} did not answer with a token for {scope.origin}"

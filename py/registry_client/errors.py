@@ -185,7 +185,7 @@ class RegistryError(RegistryClientError):
                 InnerError(str(entry["code"]), str(entry.get("message") or ""), entry.get("detail"))
                 for entry in entries
             ]
-        except (ValueError, LookupError, TypeError, AttributeError):
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             return cls(status_code, body.decode(errors="replace"), request=request, note=note)
         return cls(status_code, "", errors, request=request, note=note)
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from registry_client.descriptor import OCI_INDEX, Descriptor, digest_of
 from registry_client.errors import BadRegistryResponseError, RegistryClientError, RegistryError, is_not_found
-from registry_client.manifest import MAX_MANIFEST_SIZE, Image, parse_manifest
+from registry_client.manifest import MAX_MANIFEST_SIZE, Image, listed_in, parse_manifest
 from registry_client.messages import joined, origin
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Referrers:
                 return [
                     Descriptor.from_json(entry)
                     for page in pages(self._session, host, path)
-                    for entry in page.get("manifests") or ()
+                    for entry in listed_in(page, "manifests", str(subject))
                 ]
             except RegistryError as error:
                 if error.status_code not in _NO_SUCH_API:
@@ -96,8 +96,8 @@ class Referrers:
         with self._locks[str(listed)]:
             index = self._fallback(reference.pinned(subject.digest))
             document = parse_manifest(index.raw_manifest, str(listed)) if index else {}
-            entries = list(document.get("manifests") or ())
-            if any(entry.get("digest") == image.digest for entry in entries):
+            entries = listed_in(document, "manifests", str(listed))
+            if index and any(child.digest == image.digest for child in index.children):
                 return
             entries.append(image.referrer.to_json())
             whole = {"schemaVersion": 2, "mediaType": OCI_INDEX, **document, "manifests": entries}

@@ -9,7 +9,6 @@ BuildKit puts into an index.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -107,7 +106,7 @@ def _layer_claims(store: AnyStore, reference: ImageReference, image: Image, dige
         if layer.media_type == _SIMPLE_SIGNING and layer.annotations.get(_COSIGN_SIGNATURE):
             payload = _json(store, reference, layer)
             signed = _at(payload, "critical", "image", "docker-manifest-digest")
-            if signed in digests:
+            if isinstance(signed, str) and signed in digests:
                 yield SIGNATURE
         elif any(kind in layer.media_type for kind in _STATEMENT_TYPES):
             statement = _statement(_json(store, reference, layer))
@@ -119,7 +118,7 @@ def _layer_claims(store: AnyStore, reference: ImageReference, image: Image, dige
 def _json(store: AnyStore, reference: ImageReference, layer: Descriptor) -> Any:  # noqa: ANN401 - JSON is anything
     try:
         return json.loads(store.get_blob(reference, layer))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
@@ -131,7 +130,7 @@ def _statement(document: Any) -> Any:  # noqa: ANN401
         return document
     try:
         return json.loads(base64.b64decode(payload))
-    except (ValueError, binascii.Error):
+    except (ValueError, RecursionError):
         return None
 
 
