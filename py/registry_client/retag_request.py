@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from registry_client.documents import read_fields
@@ -96,17 +96,20 @@ def parse_repository(text: str) -> ImageReference:
         text: As ``ghcr.io/team/app`` or ``oci-layout:DIR``.
 
     Returns:
-        A reference to it.
+        A reference to it, without tag and digest.
 
     Raises:
         UsageError: It is none, or names an image in a repository.
     """
     try:
-        reference = parse_reference(f"{text}:tag")
+        reference = parse_reference(text)
     except UsageError as error:
-        message = f'"{text}" is not a repository: {error}' if ":" not in text else f'"{text}" is not a repository'
+        message = str(error).replace("is not an image reference", "is not a repository", 1)
         raise UsageError(message) from error
-    return reference
+    if reference.digest or (reference.tag and text.endswith(f":{reference.tag}")):
+        message = f'"{text}" is not a repository, but an image in one: leave out its tag and digest'
+        raise UsageError(message)
+    return replace(reference, tag=None)
 
 
 def _tag(text: str, status: Mapping[str, str], problems: list[str]) -> str:
