@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from registry_client.descriptor import OCI_INDEX, Descriptor, digest_of, verify_digest
 from registry_client.documents import write_atomically, writing_atomically
-from registry_client.errors import DigestMismatchError, LayoutError, LayoutLacksImageError
+from registry_client.errors import DigestMismatchError, LayoutError, LayoutLacksImageError, UsageError
 from registry_client.layout_index import (
     MARKER,
     encode,
@@ -297,9 +297,13 @@ class LayoutStore:
         """Take a tag away; the image stays in the layout's index, without a tag.
 
         Raises:
+            UsageError: The reference is not one by tag alone.
             LayoutError: There is no such tag, or the layout cannot be written.
         """
         reference = _parsed(reference)
+        if reference.tag is None or reference.digest is not None:
+            message = f"{reference} names an image, and only a tag may be taken away"
+            raise UsageError(message)
         directory = self._directory(reference)
         with _writing(directory):
             index = read_index(directory)
