@@ -22,7 +22,14 @@ from registry_client.layout_index import (
     without_needless,
 )
 from registry_client.manifest import MAX_MANIFEST_SIZE, Image, media_type_of
-from registry_client.reference import OCI_LAYOUT, ImageReference, parse_reference, validate_digest, validate_tag
+from registry_client.reference import (
+    OCI_LAYOUT,
+    ImageReference,
+    parse_reference,
+    referrers_tag,
+    validate_digest,
+    validate_tag,
+)
 from registry_client.verification import VerifiedBlob
 
 if TYPE_CHECKING:
@@ -279,7 +286,7 @@ class LayoutStore:
             image = self._with_subject(directory, reference, descriptor) if descriptor.is_manifest else None
             if image is not None and image.subject is not None and image.subject.digest == reference.digest:
                 found[image.digest] = image.referrer
-            if tag_of(entry) == str(reference.digest).replace(":", "-"):
+            if tag_of(entry) == referrers_tag(str(reference.digest)):
                 listed = self.get_image(reference.pinned(descriptor.digest)).children
                 found |= {child.digest: child for child in listed if child.digest not in found}
         return list(found.values())

@@ -15,6 +15,7 @@ from registry_client.descriptor import OCI_INDEX, Descriptor, digest_of
 from registry_client.errors import BadRegistryResponseError, RegistryClientError, RegistryError, is_not_found
 from registry_client.manifest import MAX_MANIFEST_SIZE, Image, listed_in, parse_manifest
 from registry_client.messages import joined, origin
+from registry_client.reference import referrers_tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -131,8 +132,7 @@ def fallback_reference(subject: ImageReference) -> ImageReference:
     Returns:
         The image index with the list: ``sha256:…`` becomes the tag ``sha256-…``.
     """
-    algorithm, _, encoded = str(subject.digest).partition(":")
-    return subject.tagged(f"{algorithm[:32]}-{encoded[:64]}")
+    return subject.tagged(referrers_tag(str(subject.digest)))
 
 
 def pages(session: Session, host: str, path: str) -> Iterator[dict[str, Any]]:
