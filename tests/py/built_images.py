@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from registry_client.verification import OpenBlob
+
 SIMPLE_SIGNING = "application/vnd.dev.cosign.simplesigning.v1+json"
 IN_TOTO = "application/vnd.in-toto+json"
 SLSA = "https://slsa.dev/provenance/v1"
@@ -151,6 +153,11 @@ def put(store: LayoutStore, directory: str, built: Built, *tags: str) -> None:
         store.put_part(name, part)
     for reference in [f"{name}:{tag}" for tag in tags] or [f"{name}@{built.digest}"]:
         store.put_image(reference, built.image)
+
+
+def opening(data: bytes) -> OpenBlob:
+    """What opens some bytes as a blob."""
+    return lambda offset: iter([data[offset:]])
 
 
 def client(**options: float | None) -> Client:

@@ -129,8 +129,9 @@ class MemoryRegistry(FaultyRegistry):
         return Reply(404) if data is None else Reply(200, {}, data)
 
     def _tags(self, _method: str, repository: str, _rest: str, _query: dict[str, str], _body: bytes) -> Reply:
-        tags = list(self.tags(repository))
-        return Reply(200, {}, json.dumps({"name": repository, "tags": tags}).encode()) if tags else _NOTHING
+        is_there = any(place == repository for place, _ in self.images)
+        listed = json.dumps({"name": repository, "tags": list(self.tags(repository))}).encode()
+        return Reply(200, {}, listed) if is_there else _NOTHING
 
     def _referrers(self, _method: str, repository: str, digest: str, _query: dict[str, str], _body: bytes) -> Reply:
         if not self._keeps_referrers:

@@ -6,7 +6,7 @@ import base64
 from typing import TYPE_CHECKING
 
 import pytest
-from built_images import descriptor
+from built_images import descriptor, opening
 from faults import FaultyRegistry, Reply, serving
 from registry_client import Client, ClientOptions, Credential, TransportOptions
 from registry_client.errors import BadRegistryResponseError, RegistryError
@@ -37,7 +37,7 @@ def client() -> Client:
 
 def upload(registry: FaultyRegistry) -> None:
     with client() as it:
-        it.write_blob(f"{registry.address}/a", BLOB, lambda offset: iter([DATA[offset:]]))
+        it.write_blob(f"{registry.address}/a", BLOB, opening(DATA))
 
 
 def checked(location: str | None, *, home: str = "https://registry.example", host: str = "registry.example") -> str:
