@@ -116,14 +116,11 @@ class Shipment:
             place = load.destination.name if load.destination.is_layout else load.destination.registry
             groups[place, load.blob.digest].append(load)
         total = sum(load.blob.size for load in loads.values())
+        failed: dict[tuple[str, str], RegistryClientError] = {}
         with self._store.progress(total, "B") as advance:
-            errors = self._store.each(lambda group: self._ship_group(group, advance), list(groups.values()), unit="")
-        failed = {
-            (load.destination.name, load.blob.digest): error
-            for group, error in zip(groups.values(), errors, strict=True)
-            if isinstance(error, RegistryClientError)
-            for load in group
-        }
+            self._store.each(
+                lambda group: failed.update(self._ship_group(group, advance)), list(groups.values()), unit=""
+            )
         for cargo, delivery in zip(self._cargos, self._deliveries, strict=True):
             keys = ((part.destination.name, blob.digest) for part in cargo.all_parts for blob in part.blobs)
             delivery.error = delivery.error or next((failed[key] for key in keys if key in failed), None)
@@ -138,14 +135,22 @@ class Shipment:
                     loads.setdefault((part.destination.name, blob.digest), load)
         return loads
 
-    def _ship_group(self, loads: Sequence[_Load], advance: Callable[[int], object]) -> None:
-        """Ship one blob to all repositories of one registry: from outside only once."""
+    def _ship_group(
+        self, loads: Sequence[_Load], advance: Callable[[int], object]
+    ) -> dict[tuple[str, str], RegistryClientError]:
+        """Ship one blob to all repositories of one registry: from outside only once; gives what went wrong where."""
         held_by: str | None = None
+        failed: dict[tuple[str, str], RegistryClientError] = {}
         for load in loads:
             if load.source.registry == load.destination.registry:
                 held_by = held_by or load.source.repository
-            self._ship_blob(load, held_by, advance)
-            held_by = held_by or load.destination.repository
+            try:
+                self._ship_blob(load, held_by, advance)
+            except RegistryClientError as error:
+                failed[load.destination.name, load.blob.digest] = error
+            else:
+                held_by = held_by or load.destination.repository
+        return failed
 
     def _ship_blob(self, load: _Load, held_by: str | None, advance: Callable[[int], object]) -> None:
         store, blob, destination = self._store.of(load.destination), load.blob, load.destination
