@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _K = TypeVar("_K")
 
+_SERVER_ERROR = 500
 _SAYS_IMMUTABLE = re.compile("immutable|already exists", re.IGNORECASE)
 
 
@@ -199,17 +200,19 @@ def _with_images(results: Sequence[EdgeResult], store: AnyStore, surveyor: Surve
 
 def _put(result: EdgeResult, image: Image, store: AnyStore) -> EdgeResult:
     edge = result.edge
+    done = replace(result, outcome=Outcome.COPIED if edge.crosses else Outcome.TAGGED)
     try:
         store.put_image(edge.destination, image)
     except RegistryError as error:
         now = digest_if_there(store, edge.destination)
         if now == edge.digest:
-            return replace(result, outcome=Outcome.UNCHANGED)
+            # who stumbles over it may have set it before; who refuses it has not: somebody else has
+            return done if error.status_code >= _SERVER_ERROR else replace(result, outcome=Outcome.UNCHANGED)
         if now is not None and _SAYS_IMMUTABLE.search(str(error)):
             message = f"it is on {now}, and the registry holds it immutable: {error}"
             raise ImmutableTagError(message) from error
         raise
-    return replace(result, outcome=Outcome.COPIED if edge.crosses else Outcome.TAGGED)
+    return done
 
 
 def _pending(results: Iterable[EdgeResult]) -> list[Edge]:
