@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from registry_client.errors import EvidenceError, RegistryClientError, is_not_found
 from registry_client.policy import SIGNATURE
+from registry_client.verification import VerifiedBlob
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -31,6 +32,8 @@ _COSIGN_SIGNATURE = "dev.cosignproject.cosign/signature"
 _COSIGN_SIGN = "https://sigstore.dev/cosign/sign/v1"
 """The predicate type of a statement that is a signature and nothing else."""
 _STATEMENT_TYPES = ("in-toto", "dsse", "sigstore.bundle")
+_MAX_STATEMENT_SIZE = 64 * 1024 * 1024
+"""Bytes; SBOMs have many, and what has more than this is left unread."""
 _BUILDKIT_TYPE, _BUILDKIT_DIGEST = "vnd.docker.reference.type", "vnd.docker.reference.digest"
 
 
@@ -116,8 +119,11 @@ def _layer_claims(store: AnyStore, reference: ImageReference, image: Image, dige
 
 
 def _json(store: AnyStore, reference: ImageReference, layer: Descriptor) -> Any:  # noqa: ANN401 - JSON is anything
+    if layer.size > _MAX_STATEMENT_SIZE:
+        return None
+    blob = VerifiedBlob(layer, lambda offset: store.of(reference).read_blob(reference, layer, offset), str(reference))
     try:
-        return json.loads(store.get_blob(reference, layer))
+        return json.loads(b"".join(blob.chunks(0, lambda _: None)))
     except (ValueError, RecursionError):
         return None
 
