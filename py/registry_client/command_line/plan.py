@@ -96,7 +96,11 @@ def _read(arguments: _Arguments, status: dict[str, str]) -> Retag:
 def _source(arguments: _Arguments, request: RetagRequest) -> ImageReference:
     image = arguments.path("image")
     if image is not None:
-        return parse_reference(read_text(image, image.name).strip())
+        reference = parse_reference(read_text(image, image.name).strip())
+        if reference.digest is None:
+            message = f"{request.target}: {image.name} has {reference}, which names no digest; pin it by image_lock"
+            raise UsageError(message)
+        return reference
     if "layout" not in arguments.files:
         message = (
             f"{request.target}: {request.image} is neither an image of an image_lock nor one OCI layout; name a target "
