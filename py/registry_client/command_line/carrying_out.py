@@ -147,7 +147,8 @@ def _conclude(results: Sequence[EdgeResult], *, dry: bool) -> int:
         if done:
             said = f"{done} of {total} tags were set, {counts[Outcome.FAILED]} failed"
         else:
-            said = "nothing was written" if not any(result.moved for result in results) else "no tag was set"
+            sent = any(result.moved or result.mounted for result in results)
+            said = "no tag was set" if sent else "nothing was written"
         return complain(f"{said}; {counts[Outcome.PENDING]} were not tried" if counts[Outcome.PENDING] else said)
     if dry:
         tell(f"dry run: {counts[Outcome.PENDING]} of {total} tags would be set")
