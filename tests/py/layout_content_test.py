@@ -102,8 +102,8 @@ def test_a_part_of_an_index_is_not_an_image_of_the_layout(store: LayoutStore) ->
 
 def test_a_layout_may_be_elsewhere_than_its_name_says(tmp_path: Path) -> None:
     put(LayoutStore(tmp_path), "app", BUILT, "1")
-    named = LayoutStore(Path("/nonexistent"), {"//:image": tmp_path / "app"})
-    assert named.resolve("oci-layout://:image:1").digest == BUILT.digest
+    named = LayoutStore(Path("/nonexistent"), {"pkg/image": tmp_path / "app"})
+    assert named.resolve("oci-layout:pkg/image:1").digest == BUILT.digest
 
 
 def test_what_refers_to_an_image_is_found_by_its_subject(store: LayoutStore) -> None:
