@@ -31,6 +31,7 @@ class ReceiptEdge:
         bytes_moved: Bytes of blobs that went through this machine.
         bytes_mounted: Bytes of blobs that the registry took over by itself.
         error: Code and message, where it failed.
+        is_tried: Whether it failed when the tag was being set, which may have been set all the same.
     """
 
     source: ImageReference
@@ -42,6 +43,7 @@ class ReceiptEdge:
     bytes_moved: int = 0
     bytes_mounted: int = 0
     error: Mapping[str, str] | None = None
+    is_tried: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The edge as it is in a receipt."""
@@ -55,7 +57,8 @@ class ReceiptEdge:
             "source": str(self.source),
             "target": self.target,
         }
-        return edge | ({"error": dict(self.error)} if self.error else {})
+        edge |= {"error": dict(self.error)} if self.error else {}
+        return edge | ({"tried": True} if self.is_tried else {})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,6 +144,7 @@ def _parse_edge(fields: Fields) -> ReceiptEdge:
         bytes_moved=fields.take("bytesMoved", int),
         bytes_mounted=fields.take("bytesMounted", int),
         error={"code": error.take("code", str), "message": error.take("message", str)} if error else None,
+        is_tried=fields.take("tried", bool, default=False),
     )
     error.nothing_else()
     fields.nothing_else()

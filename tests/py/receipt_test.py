@@ -32,6 +32,7 @@ EDGE = st.builds(
     bytes_moved=st.integers(0),
     bytes_mounted=st.integers(0),
     error=st.none() | st.fixed_dictionaries({"code": st.text(), "message": st.text()}),
+    is_tried=st.booleans(),
 )
 RECEIPT = st.builds(
     Receipt,
@@ -120,6 +121,7 @@ def test_a_receipt_with_a_wrong_field_is_refused_by_its_path(
         ({"bytesMounted": True}, "bytesMounted: must be a whole number"),
         ({"error": {"code": "a"}}, "error.message: is missing"),
         ({"error": {"code": "a", "message": "b", "more": 1}}, "error.more: is not a field"),
+        ({"tried": 1}, "tried: must be true or false"),
         ({"result": 1}, "result: must be a string"),
         ({"more": 1}, "more: is not a field of this version"),
     ],

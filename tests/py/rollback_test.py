@@ -39,7 +39,9 @@ def registry() -> Iterator[MemoryRegistry]:
         yield registry
 
 
-def receipt(place: str, old: Built | None, result: str = "tagged", *, tag: str | None = "prod") -> Receipt:
+def receipt(
+    place: str, old: Built | None, result: str = "tagged", *, tag: str | None = "prod", tried: bool = True
+) -> Receipt:
     name = parse_reference(f"{place}:x")
     edge = ReceiptEdge(
         source=name.pinned(NEW.digest),
@@ -48,6 +50,7 @@ def receipt(place: str, old: Built | None, result: str = "tagged", *, tag: str |
         old=old.digest if old else None,
         new=NEW.digest,
         result=result,
+        is_tried=tried and result == "failed",
     )
     return Receipt(plan=NEW.digest, edges=[edge], started=dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc))
 
@@ -118,6 +121,15 @@ def test_a_tag_that_somebody_has_moved_since_stays_unless_forced(
     assert registry.writes() == []
     assert undo(store, it, force=True).outcome is Outcome.RESTORED
     assert registry.tags("a") == {"prod": OLD.digest}
+
+
+@pytest.mark.parametrize("old", [OLD, None])
+def test_a_tag_that_failed_before_it_was_set_was_set_by_somebody_else(
+    store: AnyStore, registry: MemoryRegistry, old: Built | None
+) -> None:
+    it = receipt(prod(registry, NEW), old, "failed", tried=False)
+    assert undo(store, it, force=True).outcome is Outcome.UNCHANGED
+    assert registry.tags("a") == {"prod": NEW.digest}
 
 
 def test_a_tag_that_failed_and_is_elsewhere_was_never_set(store: AnyStore, registry: MemoryRegistry) -> None:

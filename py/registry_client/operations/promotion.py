@@ -52,6 +52,7 @@ class EdgeResult:
         moved: Bytes of blobs that went through this machine.
         mounted: Bytes of blobs that the store took over by itself.
         error: Why the edge failed.
+        is_tried: Whether the registry was asked to set the tag, and may have done so even if the edge failed.
     """
 
     edge: Edge
@@ -62,6 +63,7 @@ class EdgeResult:
     moved: int = 0
     mounted: int = 0
     error: RegistryClientError | None = None
+    is_tried: bool = False
 
     @property
     def is_pending(self) -> bool:
@@ -84,6 +86,7 @@ class EdgeResult:
             bytes_moved=self.moved,
             bytes_mounted=self.mounted,
             error={"code": error_code(self.error), "message": str(self.error)} if self.error else None,
+            is_tried=self.is_tried,
         )
 
 
@@ -150,7 +153,7 @@ def set_tags(results: Sequence[EdgeResult], store: AnyStore) -> list[EdgeResult]
         return _put(result, result.image, store)
 
     return [
-        result.failed(written) if isinstance(written, RegistryClientError) else written
+        replace(result.failed(written), is_tried=True) if isinstance(written, RegistryClientError) else written
         for result, written in zip(results, store.each(write, results), strict=True)
     ]
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from registry_client.operations.stores import AnyStore
     from registry_client.receipt import Receipt, ReceiptEdge
 
-_UNDONE = frozenset({"tagged", "copied", "not done", "failed"})
-"""Results of edges whose tag may be on the new digest; of a promotion that was killed, or lost an answer, too."""
+_UNDONE = frozenset({"tagged", "copied", "not done"})
+"""Results of edges whose tag may be on the new digest; of a promotion that was killed, too."""
 _CANNOT_DELETE = frozenset({400, 404, 405, 501})
 
 
@@ -105,7 +105,8 @@ def _looked_at(edge: ReceiptEdge, look: str | RegistryClientError | None, *, for
     if isinstance(look, RegistryClientError):
         return result.failed(look)
     result = replace(result, now=look)
-    did_something = edge.result in _UNDONE and edge.old != edge.new and edge.destination.tag is not None
+    was_set = edge.result in _UNDONE or edge.is_tried
+    did_something = was_set and edge.old != edge.new and edge.destination.tag is not None
     if not did_something or look == edge.old or (edge.result == "failed" and look != edge.new):
         return replace(result, outcome=Outcome.UNCHANGED)
     if look != edge.new and not force:
