@@ -93,6 +93,8 @@ def test_a_descriptor_in_a_list_has_kind_and_annotations() -> None:
         {"mediaType": OCI_MANIFEST, "digest": "sha256:..", "size": 1},
         {"mediaType": OCI_MANIFEST, "digest": DIGEST, "size": "many"},
         {"mediaType": OCI_MANIFEST, "digest": DIGEST, "size": float("inf")},
+        {"mediaType": OCI_MANIFEST, "digest": DIGEST, "size": -1},
+        {"mediaType": OCI_MANIFEST, "digest": DIGEST, "size": 1 << 63},
         {"mediaType": OCI_MANIFEST, "digest": DIGEST, "size": 1, "annotations": ["a"]},
         {"mediaType": OCI_MANIFEST, "digest": DIGEST, "size": 1, "platform": "linux"},
     ],
