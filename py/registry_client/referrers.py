@@ -6,6 +6,7 @@ Registries that do not keep the list themselves have it under a tag, the referre
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from registry_client.session import Session
 
 _MAX_PAGES = 100
+_NEXT = re.compile(r'<([^>]*)>[^<]*;\s*rel\s*=\s*"?next\b', re.IGNORECASE)
+"""The link to the next page, among others (RFC 8288, section 3)."""
 _NO_SUCH_API = frozenset({400, 404, 405})
 """How registries say that they do not keep the list."""
 _ABSENT = frozenset({"NAME_UNKNOWN", "MANIFEST_UNKNOWN"})
@@ -153,10 +156,10 @@ def pages(session: Session, host: str, path: str) -> Iterator[dict[str, Any]]:
     for _ in range(_MAX_PAGES):
         answer = session.send("GET", host, path, limit=MAX_MANIFEST_SIZE)
         yield parse_manifest(answer.body, answer.request)
-        link, _, rest = answer.headers.get("Link", "").partition(">")
-        if not link.startswith("<") or "next" not in rest:
+        link = _NEXT.search(answer.headers.get("Link", ""))
+        if link is None:
             return
-        following = joined(f"{answer.origin}{path}", link[1:])
+        following = joined(f"{answer.origin}{path}", link[1])
         if origin(following) != answer.origin:
             message = f"{host} continues a list on another host ({answer.request})"
             raise BadRegistryResponseError(message)

@@ -52,7 +52,14 @@ def test_the_registry_is_asked_for_its_list() -> None:
     assert registry.seen == [LISTED]
 
 
-@pytest.mark.parametrize("link", ['</v2/app/next?n=2>; rel="next"', "<next?n=2>;rel=next"])
+@pytest.mark.parametrize(
+    "link",
+    [
+        '</v2/app/next?n=2>; rel="next"',
+        "<next?n=2>;rel=next",
+        '<first>; rel="first", <next?n=2>; title="x"; rel="next"',
+    ],
+)
 def test_a_list_of_several_pages_is_read_to_its_end(link: str) -> None:
     with serving(page(SBOM, link=link), page(OTHER)) as registry, client() as it:
         found = it.get_referrers(f"{registry.address}/app@{APP.digest}")
