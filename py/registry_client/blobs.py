@@ -33,6 +33,8 @@ _CONTENT_RANGE = re.compile(r"bytes ([0-9]+)-")
 _PARTIAL_CONTENT, _CREATED = 206, 201
 _WORTH_RESUMING = frozenset({408, 416, 429, 500, 502, 503, 504})
 """Statuses after which an upload may go on where it was."""
+_NO_MOUNT = frozenset({400, 401, 403, 404, 405})
+"""Statuses of those that refuse to mount a blob in place of starting an upload; one may be allowed all the same."""
 _MAX_ANSWER_SIZE = 64 * 1024
 
 
@@ -99,7 +101,14 @@ class Blobs:
             Where to upload it if the registry did not take it over; else empty.
         """
         query = f"mount={quote(digest, safe=':')}&from={quote(repository, safe='/')}"
-        answer = self._session.send("POST", self._host, f"{self._path}/uploads/?{query}", data=b"", limit=0x10000)
+        try:
+            answer = self._session.send(
+                "POST", self._host, f"{self._path}/uploads/?{query}", data=b"", limit=_MAX_ANSWER_SIZE
+            )
+        except RegistryError as error:
+            if error.status_code not in _NO_MOUNT:
+                raise
+            return self._start()
         return "" if answer.status == _CREATED else self._session.check_location(answer, self._host)
 
     def write(

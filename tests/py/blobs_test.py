@@ -252,6 +252,25 @@ def test_a_blob_is_mounted_by_one_post() -> None:
     assert registry.seen == [f"POST /v2/a/blobs/uploads/?mount={BLOB.digest}&from=team/base"]
 
 
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405])
+def test_a_mount_that_is_refused_is_an_upload_from_the_start(status: int) -> None:
+    with serving(Reply(status), STARTED) as registry, client() as it:
+        location = it.mount_blob(f"{registry.address}/a", BLOB, "team/base")
+    assert location == f"http://{registry.address}/upload/1?state=x"
+    assert registry.seen[1] == "POST /v2/a/blobs/uploads/"
+
+
+def test_a_mount_and_an_upload_that_are_refused_are_the_uploads_error() -> None:
+    with serving(Reply(403)) as registry, client() as it, pytest.raises(RegistryError, match=r"403 .*/uploads/\)"):
+        it.mount_blob(f"{registry.address}/a", BLOB, "team/base")
+
+
+def test_a_mount_that_fails_otherwise_is_an_error() -> None:
+    with serving(Reply(500)) as registry, client() as it, pytest.raises(RegistryError, match="HTTP 500"):
+        it.mount_blob(f"{registry.address}/a", BLOB, "team/base")
+    assert len(registry.seen) == 1
+
+
 def test_a_mount_that_is_not_granted_says_where_to_upload() -> None:
     with serving(STARTED) as registry, client() as it:
         location = it.mount_blob(f"{registry.address}/a", BLOB, "team/base")
