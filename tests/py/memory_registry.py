@@ -13,6 +13,8 @@ from registry_client.descriptor import INDEX_TYPES, OCI_INDEX, digest_of
 from registry_client.manifest import Image
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from built_images import Built
 
 _PATH = re.compile(r"/v2/(?P<repository>.+?)/(?P<kind>manifests|blobs|tags|referrers)/(?P<rest>.*)")
@@ -26,6 +28,7 @@ class MemoryRegistry(FaultyRegistry):
         images: Repository and tag or digest, to manifest.
         blobs: Repository and digest, to bytes.
         faults: Pattern of ``METHOD path`` to what is answered in place of all else.
+        on_request: Called with ``METHOD path`` before a request is answered.
     """
 
     def __init__(self, *, keeps_referrers: bool = True) -> None:
@@ -38,6 +41,7 @@ class MemoryRegistry(FaultyRegistry):
         self.images: dict[tuple[str, str], Image] = {}
         self.blobs: dict[tuple[str, str], bytes] = {}
         self.faults: dict[str, Reply] = {}
+        self.on_request: Callable[[str], object] = lambda _: None
         self._keeps_referrers = keeps_referrers
 
     def add(self, repository: str, built: Built, *tags: str) -> None:
@@ -61,6 +65,7 @@ class MemoryRegistry(FaultyRegistry):
 
     def next_reply(self, request: str, headers: str, body: bytes) -> Reply:
         """Answer a request."""
+        self.on_request(request)
         with self._lock:
             self.seen.append(request)
             self.headers.append(headers)

@@ -11,7 +11,8 @@ from built_images import client, descriptor
 from faults import Reply, serving
 from hypothesis import given
 from hypothesis import strategies as st
-from registry_client.errors import RegistryUnreachableError
+from registry_client.command_line.console import with_hint
+from registry_client.errors import BadRegistryResponseError, RegistryError, RegistryUnreachableError
 from registry_client.messages import Upload, display_url, joined, origin
 from registry_client.pacing import Patience, RetryPolicy
 
@@ -111,3 +112,26 @@ def test_patience_ends_with_the_error_that_ended_it() -> None:
     assert isinstance(raised.value.__cause__, OSError)
     patience.renew()
     patience.wait(error)
+
+
+def test_a_wait_that_is_longer_than_wanted_is_not_waited_for() -> None:
+    busy = Reply(429, {"Retry-After": "3600"})
+    with serving(busy) as registry, client(max_retry_after=1) as it, pytest.raises(RegistryError) as raised:
+        it.resolve(f"{registry.address}/a:1")
+    assert str(raised.value).endswith("; it asks to wait 3600 seconds, more than the limit of 1")
+    assert len(registry.seen) == 1
+
+
+def test_a_redirect_to_elsewhere_without_tls_is_refused() -> None:
+    away = Reply(307, {"Location": f"http://files.example/blob?signature={BLOB.digest}"})
+    refused = pytest.raises(
+        BadRegistryResponseError, match=r"redirects to http://files\.example/blob, which is not https"
+    )
+    with serving(away) as registry, client() as it, refused:
+        it.resolve(f"{registry.address}/a:1")
+
+
+def test_a_certificate_that_is_not_trusted_has_its_own_hint() -> None:
+    said = with_hint(RegistryUnreachableError("a.example does not answer: certificate verify failed"))
+    assert "--ca-file" in said
+    assert "check the registry's name" in with_hint(RegistryUnreachableError("a.example does not answer: refused"))

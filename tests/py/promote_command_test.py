@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -214,6 +216,37 @@ def test_a_layout_of_the_plan_may_be_anywhere(it: Workspace) -> None:
     it.plan((BOTH, "oci-layout:bazel/app", "oci-layout:out:1"))
     assert it.promote("--layout", "bazel/app", "app/oci-layout") == DONE
     assert it.layouts.resolve("oci-layout:out:1").digest == BOTH.digest
+
+
+def test_a_rule_may_put_arguments_before_those_that_are_typed(it: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    it.plan((BOTH, "oci-layout:app", "oci-layout:out:1"))
+    monkeypatch.setenv("REGISTRY_RULES_ARGS", json.dumps(["promote", "--plan", "plan.json"]))
+    assert main(["--dry-run"]) == OUT_OF_DATE
+    assert main(["promote", "--plan", "plan.json"]) == DONE
+
+
+def test_a_run_that_is_interrupted_says_so_and_leaves_a_receipt(
+    it: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    it.registry.faults["PUT /v2/app/manifests/2"] = Reply(201)
+    it.plan((ONE, it.remote, f"{it.remote}:2"))
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    def press(request: str) -> None:
+        if request.startswith("PUT"):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    it.registry.on_request = press
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        assert it.promote("--receipt", "receipt.json") == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert capsys.readouterr().err == "error: interrupted; nothing is half written\n"
+    assert it.receipt()["finished"] is None
+    assert it.results() == ["not done"]
 
 
 def test_a_plan_without_edges_is_carried_out(it: Workspace, capsys: pytest.CaptureFixture[str]) -> None:

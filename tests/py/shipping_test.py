@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from built_images import any_store, artifact, image, index, put
+from built_images import Built, any_store, artifact, descriptor, encoded, image, index, put
 from faults import HANG_UP, Reply, served
 from memory_registry import MemoryRegistry
-from registry_client.descriptor import digest_of
+from registry_client.descriptor import OCI_INDEX, digest_of
 from registry_client.errors import DigestMismatchError, LayoutLacksImageError, RegistryError
 from registry_client.layout import LayoutStore
 from registry_client.operations.content import Surveyor
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from built_images import Built
     from registry_client.operations.shipping import Delivery
     from registry_client.operations.stores import AnyStore
 
@@ -209,6 +208,18 @@ def test_blobs_without_bytes_and_of_long_digests_are_brought(
     assert registry.blobs["b", digest_of(b"")] == b""
     assert registry.blobs["b", long] == b"long"
     assert (tmp_path / "c/blobs/sha512" / long.removeprefix("sha512:")).read_bytes() == b"long"
+
+
+def test_a_blob_that_an_index_lists_itself_is_brought(
+    store: AnyStore, layouts: LayoutStore, registry: MemoryRegistry
+) -> None:
+    entries = [ONE.image.descriptor.to_json(), descriptor(b"loose", "text/plain").to_json()]
+    mixed = Built(image=encoded(OCI_INDEX, {"manifests": entries}), blobs=[*ONE.blobs, b"loose"], parts=[ONE.image])
+    put(layouts, "a", mixed)
+    (delivery,) = ship(store, "oci-layout:a", f"{registry.address}/b", built=mixed)
+    assert delivery.error is None
+    assert registry.blobs["b", digest_of(b"loose")] == b"loose"
+    assert {digest for _, digest in registry.images} == {ONE.digest}
 
 
 def test_nothing_to_ship_is_no_request(store: AnyStore) -> None:
