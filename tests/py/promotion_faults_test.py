@@ -135,6 +135,43 @@ def test_a_password_is_not_in_what_a_promotion_prints_or_leaves_behind(
         assert basic not in text
 
 
+@pytest.mark.parametrize("code", ["DENIED", "\ud800"])
+def test_whatever_a_registry_says_is_one_line_and_goes_into_the_receipt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], code: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    put(LayoutStore(tmp_path), "a", IMAGES[0], "1")
+    registry = MemoryRegistry()
+    said = json.dumps({"errors": [{"code": code, "message": "no\nno \x1b[31m \ud800"}]})
+    registry.faults["PUT .*manifests"] = Reply(403, {}, said.encode())
+    with served(registry):
+        assert main(["copy", "oci-layout:a:1", f"{registry.address}/b:1", "--receipt", "receipt.json"]) == FAILED
+    first, _, last = capsys.readouterr().err.splitlines()
+    assert "no no [31m" in first
+    assert first.isprintable()
+    assert last == "error: no tag was set"
+    (edge,) = json.loads((tmp_path / "receipt.json").read_text(encoding="utf-8"))["edges"]
+    assert "no no [31m" in edge["error"]["message"]
+
+
+def test_what_refers_to_what_refers_is_in_the_list_of_each(tmp_path: Path) -> None:
+    signature = artifact(SBOMS[0], kind="application/vnd.cncf.notary.signature")
+    for built in (WHOLE, SBOMS[0], signature):
+        put(LayoutStore(tmp_path), "a", built)
+    put(LayoutStore(tmp_path), "a", cosign_signature(SBOMS[0].digest, "me"), f"{SBOMS[0].stem}.sig")
+    registry = MemoryRegistry(keeps_referrers=False)
+    with served(registry), client() as it:
+        (result,) = promote(tmp_path, WHOLE, f"{registry.address}/b:1")
+        assert result.outcome is Outcome.COPIED
+        for subject, referrer in ((WHOLE, SBOMS[0]), (SBOMS[0], signature)):
+            found = it.get_referrers(f"{registry.address}/b@{subject.digest}")
+            assert [each.digest for each in found] == [referrer.digest]
+        assert f"{SBOMS[0].stem}.sig" in registry.tags("b")
+        before = len(registry.writes())
+        assert promote(tmp_path, WHOLE, f"{registry.address}/b:2")[0].outcome is Outcome.COPIED
+        assert registry.writes()[before:] == ["PUT /v2/b/manifests/2"]
+
+
 def test_what_is_copied_twice_is_asked_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     registry = MemoryRegistry()

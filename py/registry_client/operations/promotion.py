@@ -85,9 +85,15 @@ class EdgeResult:
             result=self.outcome.value,
             bytes_moved=self.moved,
             bytes_mounted=self.mounted,
-            error={"code": error_code(self.error), "message": str(self.error)} if self.error else None,
+            error=_described(self.error) if self.error else None,
             is_tried=self.is_tried,
         )
+
+
+def _described(error: RegistryClientError) -> dict[str, str]:
+    """An error for a file, which cannot hold the half characters that a registry may have said."""
+    described = {"code": error_code(error), "message": str(error)}
+    return {name: text.encode(errors="backslashreplace").decode() for name, text in described.items()}
 
 
 def preflight(plan: Plan, store: AnyStore, *, referrers: bool = True) -> list[EdgeResult]:
