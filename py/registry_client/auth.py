@@ -22,7 +22,7 @@ from requests.auth import AuthBase
 from registry_client.challenge import Challenge, parse_challenges
 from registry_client.credentials import Credential, Target
 from registry_client.errors import BadRegistryResponseError, RegistryClientError
-from registry_client.messages import display_url, origin
+from registry_client.messages import display_url, joined, origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -200,7 +200,7 @@ class RegistryAuth(AuthBase):
             answer = json.loads(body)
             token = _TOKEN.fullmatch(answer.get("token") or answer["access_token"])
             lifetime = float(answer.get("expires_in") or _DEFAULT_LIFETIME)
-        except (ValueError, LookupError, TypeError, AttributeError):
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             token = None
         if token is None:
             message = f"{display_url(realm)} did not answer with a token for {scope.origin}"
@@ -223,7 +223,7 @@ class RegistryAuth(AuthBase):
         Raises:
             BadRegistryResponseError: The realm is not such as its registry may name.
         """
-        url, home = urlsplit(realm), urlsplit(registry)
+        url, home = urlsplit(joined("", realm)), urlsplit(registry)
         name = display_url(realm)
         if url.scheme != "https" and not (
             url.scheme == home.scheme == "http" and self._may_be_http(url.netloc.rpartition("@")[2])

@@ -33,6 +33,8 @@ _CONTENT_RANGE = re.compile(r"bytes ([0-9]+)-")
 _PARTIAL_CONTENT, _CREATED = 206, 201
 _WORTH_RESUMING = frozenset({408, 416, 429, 500, 502, 503, 504})
 """Statuses after which an upload may go on where it was."""
+_NO_MOUNT = frozenset({400, 401, 403, 404, 405})
+"""Statuses of those that refuse to mount a blob in place of starting an upload; one may be allowed all the same."""
 _MAX_ANSWER_SIZE = 64 * 1024
 
 
@@ -99,7 +101,14 @@ class Blobs:
             Where to upload it if the registry did not take it over; else empty.
         """
         query = f"mount={quote(digest, safe=':')}&from={quote(repository, safe='/')}"
-        answer = self._session.send("POST", self._host, f"{self._path}/uploads/?{query}", data=b"", limit=0x10000)
+        try:
+            answer = self._session.send(
+                "POST", self._host, f"{self._path}/uploads/?{query}", data=b"", limit=_MAX_ANSWER_SIZE
+            )
+        except RegistryError as error:
+            if error.status_code not in _NO_MOUNT:
+                raise
+            return self._start()
         return "" if answer.status == _CREATED else self._session.check_location(answer, self._host)
 
     def write(
@@ -130,13 +139,10 @@ class Blobs:
                 patience.wait(error)
                 if self.has(descriptor.digest):
                     return  # only the answer was lost
-                arrived = self._arrived(location)
-                if arrived is None:
-                    location, offset = "", 0
-                else:
-                    if arrived > offset:
-                        patience.renew()
-                    offset = arrived
+                location, arrived = self._arrived(location, descriptor.size)
+                if arrived > offset:
+                    patience.renew()
+                offset = arrived
             else:
                 return
 
@@ -161,7 +167,7 @@ class Blobs:
     def _put(self, location: str, blob: VerifiedBlob, offset: int, moved: Callable[[int], object]) -> None:
         digest, size = blob.descriptor.digest, blob.descriptor.size
         headers = {"Content-Type": "application/octet-stream"}
-        if offset:
+        if 0 < offset < size:
             headers["Content-Range"] = f"{offset}-{size - 1}"
         separator = "&" if "?" in location else "?"
         answer = self._session.send(
@@ -178,17 +184,21 @@ class Blobs:
             message = f"{self._name}@{digest}: the registry filed the blob under {stated}"
             raise DigestMismatchError(message)
 
-    def _arrived(self, location: str) -> int | None:
-        """How many bytes of an upload the registry has; None if it does not know the upload any more."""
+    def _arrived(self, location: str, size: int) -> tuple[str, int]:
+        """Where an upload goes on, and how many bytes of it are there; empty and 0 if it has to begin again."""
         try:
             answer = self._session.send(
                 "GET", self._host, f"{self._path}/uploads/", limit=_MAX_ANSWER_SIZE, location=location
             )
         except RegistryError:
-            return None
+            return "", 0
         match = _RANGE.fullmatch(answer.headers.get("Range", ""))
+        arrived = int(match[1]) + 1 if match else 0
         # Distribution says 0-0 of nothing, too
-        return int(match[1]) + 1 if match and match[1] != "0" else None
+        if not 1 < arrived <= size:
+            return "", 0
+        # it may have moved: some keep in it how far they are
+        return self._session.check_location(answer, self._host) if "Location" in answer.headers else location, arrived
 
 
 def _start_of(answer: Answer) -> int:

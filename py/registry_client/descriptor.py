@@ -116,7 +116,7 @@ class Descriptor:
             return cls(
                 media_type=essence(str(value["mediaType"])),
                 digest=digest,
-                size=int(value["size"]),
+                size=_parse_size(value["size"]),
                 platform=Platform.from_json(platform) if platform else None,
                 artifact_type=str(value.get("artifactType") or ""),
                 annotations={str(key): str(text) for key, text in (value.get("annotations") or {}).items()},
@@ -149,6 +149,14 @@ class Descriptor:
         if self.annotations:
             entry["annotations"] = dict(self.annotations)
         return entry
+
+
+def _parse_size(value: Any) -> int:  # noqa: ANN401 - JSON is anything
+    size = int(value)
+    if not 0 <= size < 1 << 63:
+        message = f"{size} is not the size of anything"
+        raise ValueError(message)
+    return size
 
 
 def digest_of(data: bytes, algorithm: str = "sha256") -> str:

@@ -144,6 +144,43 @@ class Fields:
         return ".".join(part for part in (self._path, name) if part)
 
 
+def read_text(path: Path, source: str) -> str:
+    """Read a text from disk.
+
+    Args:
+        path: The file.
+        source: Its name, for messages.
+
+    Returns:
+        The text.
+
+    Raises:
+        DocumentError: It is no UTF-8.
+        OSError: It cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        message = f"{source}: not a text in UTF-8"
+        raise DocumentError(message) from error
+
+
+def read_fields(path: Path) -> Fields:
+    """Read a JSON object from disk.
+
+    Args:
+        path: The file; its name is in the messages.
+
+    Returns:
+        The object, of which nothing is taken yet.
+
+    Raises:
+        DocumentError: It is no JSON object.
+        OSError: It cannot be read.
+    """
+    return Fields(load_json(read_text(path, path.name), path.name), path.name)
+
+
 def load_json(text: str, source: str) -> object:
     """Decode JSON, strictly: a key that stands twice in an object is an error.
 

@@ -161,7 +161,7 @@ class RegistryError(RegistryClientError):
         self.errors = tuple(errors)
         self.request = request
         self.note = note
-        said = "; ".join(map(str, self.errors)) or " ".join(raw_error.split())[:200]
+        said = _in_one_line("; ".join(map(str, self.errors))) or _in_one_line(raw_error)[:200]
         message = f"HTTP {status_code}" + (f" - {said}" if said else "")
         message += f" ({request})" if request else ""
         super().__init__(f"{message}; {note}" if note else message)
@@ -185,9 +185,14 @@ class RegistryError(RegistryClientError):
                 InnerError(str(entry["code"]), str(entry.get("message") or ""), entry.get("detail"))
                 for entry in entries
             ]
-        except (ValueError, LookupError, TypeError, AttributeError):
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             return cls(status_code, body.decode(errors="replace"), request=request, note=note)
         return cls(status_code, "", errors, request=request, note=note)
+
+
+def _in_one_line(text: str) -> str:
+    """What somebody else has written, without line breaks and what does something to a terminal."""
+    return " ".join("".join(each if each.isprintable() else " " for each in text).split())
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from registry_client.descriptor import OCI_INDEX, Descriptor, digest_of, verify_digest
 from registry_client.documents import write_atomically, writing_atomically
-from registry_client.errors import DigestMismatchError, LayoutError, LayoutLacksImageError
+from registry_client.errors import DigestMismatchError, LayoutError, LayoutLacksImageError, UsageError
 from registry_client.layout_index import (
     MARKER,
     encode,
@@ -22,7 +22,14 @@ from registry_client.layout_index import (
     without_needless,
 )
 from registry_client.manifest import MAX_MANIFEST_SIZE, Image, media_type_of
-from registry_client.reference import OCI_LAYOUT, ImageReference, parse_reference, validate_digest, validate_tag
+from registry_client.reference import (
+    OCI_LAYOUT,
+    ImageReference,
+    parse_reference,
+    referrers_tag,
+    validate_digest,
+    validate_tag,
+)
 from registry_client.verification import VerifiedBlob
 
 if TYPE_CHECKING:
@@ -279,7 +286,7 @@ class LayoutStore:
             image = self._with_subject(directory, reference, descriptor) if descriptor.is_manifest else None
             if image is not None and image.subject is not None and image.subject.digest == reference.digest:
                 found[image.digest] = image.referrer
-            if tag_of(entry) == str(reference.digest).replace(":", "-"):
+            if tag_of(entry) == referrers_tag(str(reference.digest)):
                 listed = self.get_image(reference.pinned(descriptor.digest)).children
                 found |= {child.digest: child for child in listed if child.digest not in found}
         return list(found.values())
@@ -297,9 +304,13 @@ class LayoutStore:
         """Take a tag away; the image stays in the layout's index, without a tag.
 
         Raises:
+            UsageError: The reference is not one by tag alone.
             LayoutError: There is no such tag, or the layout cannot be written.
         """
         reference = _parsed(reference)
+        if reference.tag is None or reference.digest is not None:
+            message = f"{reference} names an image, and only a tag may be taken away"
+            raise UsageError(message)
         directory = self._directory(reference)
         with _writing(directory):
             index = read_index(directory)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from registry_client.descriptor import Descriptor
-from registry_client.documents import Fields, canonical_json, load_json
+from registry_client.documents import Fields, canonical_json, load_json, read_text
 from registry_client.errors import DocumentError
 from registry_client.reference import parse_reference, validate_digest
 
@@ -115,12 +115,7 @@ def read_lockfile(path: Path, source: str | None = None) -> Lockfile:
         FileNotFoundError: It is not there.
     """
     source = source or str(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        message = f"{source}: not a text in UTF-8"
-        raise DocumentError(message) from error
-    return parse_lockfile(text, source)
+    return parse_lockfile(read_text(path, source), source)
 
 
 def parse_pins(text: str, source: str) -> dict[str, LockedImage | None]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from registry_client.descriptor import INDEX_TYPES, MANIFEST_TYPES, OCI_INDEX, OCI_MANIFEST, Descriptor, essence
 from registry_client.errors import BadRegistryResponseError
 from registry_client.reference import ImageReference
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MAX_MANIFEST_SIZE = 4 * 1024 * 1024
 """Bytes; the limit that the distribution specification asks registries to grant at least."""
@@ -127,11 +130,7 @@ class Image:
         }
 
     def _list(self, name: str) -> list[Any]:
-        value = parse_manifest(self.raw_manifest, self.reference).get(name) or []
-        if not isinstance(value, list):
-            message = f"{self.reference}: {name} is not a list"
-            raise BadRegistryResponseError(message)
-        return value
+        return listed_in(parse_manifest(self.raw_manifest, self.reference), name, self.reference)
 
 
 def parse_manifest(data: bytes, subject: str) -> dict[str, Any]:
@@ -156,6 +155,27 @@ def parse_manifest(data: bytes, subject: str) -> dict[str, Any]:
         message = f"{subject}: the manifest is not a JSON object"
         raise BadRegistryResponseError(message)
     return document
+
+
+def listed_in(document: Mapping[str, Any], name: str, subject: str) -> list[Any]:
+    """What a manifest, or a page of a list, has under a name.
+
+    Args:
+        document: The JSON object.
+        name: The field's name; where there is none, the list is empty.
+        subject: What the document is, for the message.
+
+    Returns:
+        The list.
+
+    Raises:
+        BadRegistryResponseError: It is none.
+    """
+    value = document.get(name) or []
+    if not isinstance(value, list):
+        message = f"{subject}: {name} is not a list"
+        raise BadRegistryResponseError(message)
+    return value
 
 
 def media_type_of(data: bytes, content_type: str, subject: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.structures import CaseInsensitiveDict
@@ -107,9 +107,22 @@ def origin(url: str) -> str:
     return f"{parts.scheme}://{host.removesuffix(default) if default else host}"
 
 
+def joined(base: str, url: str) -> str:
+    """Where a URL leads that may be relative to another (RFC 3986, section 5); empty if it is none."""
+    try:
+        absolute = urljoin(base, url)
+        urlsplit(absolute)
+    except ValueError:
+        return ""
+    return absolute
+
+
 def display_url(url: str) -> str:
     """A URL as it may be shown: without user, password, query and fragment, which may be secret."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return re.split("[?#]", url)[0].rpartition("@")[2]
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 

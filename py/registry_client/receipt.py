@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from registry_client.documents import Fields, canonical_json, load_json
+from registry_client.documents import Fields, canonical_json, read_fields
 from registry_client.errors import UsageError
 from registry_client.reference import ImageReference, parse_reference, validate_digest
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 VERSION = 1
+
+_SET = frozenset({"tagged", "copied"})
+"""Results of edges whose tag was set."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,6 +34,7 @@ class ReceiptEdge:
         bytes_moved: Bytes of blobs that went through this machine.
         bytes_mounted: Bytes of blobs that the registry took over by itself.
         error: Code and message, where it failed.
+        is_tried: Whether it failed when the tag was being set, which may have been set all the same.
     """
 
     source: ImageReference
@@ -42,6 +46,7 @@ class ReceiptEdge:
     bytes_moved: int = 0
     bytes_mounted: int = 0
     error: Mapping[str, str] | None = None
+    is_tried: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The edge as it is in a receipt."""
@@ -55,7 +60,8 @@ class ReceiptEdge:
             "source": str(self.source),
             "target": self.target,
         }
-        return edge | ({"error": dict(self.error)} if self.error else {})
+        edge |= {"error": dict(self.error)} if self.error else {}
+        return edge | ({"tried": True} if self.is_tried else {})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +81,17 @@ class Receipt:
     started: dt.datetime
     finished: dt.datetime | None = None
     requests: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def can_be_undone(self) -> bool:
+        """Whether any tag was set, or may have been."""
+        return any(self.may_have_set(edge) for edge in self.edges)
+
+    def may_have_set(self, edge: ReceiptEdge) -> bool:
+        """Whether a tag was set, or may have been: the promotion may have been killed, or have lost an answer."""
+        is_open = edge.result == "not done" and self.finished is None
+        is_set = edge.result in _SET or edge.is_tried or is_open
+        return is_set and edge.old != edge.new and edge.destination.tag is not None
 
     def to_json(self) -> dict[str, Any]:
         """The receipt as a JSON object."""
@@ -106,7 +123,7 @@ def read_receipt(path: Path) -> Receipt:
     Raises:
         DocumentError: It breaks the schema; the message starts with the file and the field.
     """
-    document = Fields(load_json(path.read_text(encoding="utf-8"), path.name), path.name)
+    document = read_fields(path)
     version = document.take("receiptVersion", int)
     if version != VERSION:
         document.fail("receiptVersion", f"{version} is not a version that this release knows ({VERSION})")
@@ -141,6 +158,7 @@ def _parse_edge(fields: Fields) -> ReceiptEdge:
         bytes_moved=fields.take("bytesMoved", int),
         bytes_mounted=fields.take("bytesMounted", int),
         error={"code": error.take("code", str), "message": error.take("message", str)} if error else None,
+        is_tried=fields.take("tried", bool, default=False),
     )
     error.nothing_else()
     fields.nothing_else()

@@ -130,6 +130,19 @@ def validate_digest(digest: str) -> None:
         raise InvalidReferenceError(message)
 
 
+def referrers_tag(digest: str) -> str:
+    """The tag under which clients list what refers to an image (distribution specification, "Referrers Tag Schema").
+
+    Args:
+        digest: The image's digest.
+
+    Returns:
+        As ``sha256-…``; what would be longer than a tag may be is cut.
+    """
+    algorithm, _, encoded = digest.partition(":")
+    return f"{algorithm[:32]}-{encoded[:64]}"
+
+
 def is_loopback(host: str) -> bool:
     """Tell whether a host is this very machine.
 

@@ -6,15 +6,17 @@ Registries that do not keep the list themselves have it under a tag, the referre
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from registry_client.descriptor import OCI_INDEX, Descriptor, digest_of
 from registry_client.errors import BadRegistryResponseError, RegistryClientError, RegistryError, is_not_found
-from registry_client.manifest import MAX_MANIFEST_SIZE, Image, parse_manifest
-from registry_client.messages import origin
+from registry_client.manifest import MAX_MANIFEST_SIZE, Image, listed_in, parse_manifest
+from registry_client.messages import joined, origin
+from registry_client.reference import referrers_tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from registry_client.session import Session
 
 _MAX_PAGES = 100
+_NEXT = re.compile(r'<([^>]*)>[^<]*;\s*rel\s*=\s*"?next\b', re.IGNORECASE)
+"""The link to the next page, among others (RFC 8288, section 3)."""
 _NO_SUCH_API = frozenset({400, 404, 405})
 """How registries say that they do not keep the list."""
 _ABSENT = frozenset({"NAME_UNKNOWN", "MANIFEST_UNKNOWN"})
@@ -64,7 +68,7 @@ class Referrers:
                 return [
                     Descriptor.from_json(entry)
                     for page in pages(self._session, host, path)
-                    for entry in page.get("manifests") or ()
+                    for entry in listed_in(page, "manifests", str(subject))
                 ]
             except RegistryError as error:
                 if error.status_code not in _NO_SUCH_API:
@@ -96,8 +100,8 @@ class Referrers:
         with self._locks[str(listed)]:
             index = self._fallback(reference.pinned(subject.digest))
             document = parse_manifest(index.raw_manifest, str(listed)) if index else {}
-            entries = list(document.get("manifests") or ())
-            if any(entry.get("digest") == image.digest for entry in entries):
+            entries = listed_in(document, "manifests", str(listed))
+            if index and any(child.digest == image.digest for child in index.children):
                 return
             entries.append(image.referrer.to_json())
             whole = {"schemaVersion": 2, "mediaType": OCI_INDEX, **document, "manifests": entries}
@@ -131,8 +135,7 @@ def fallback_reference(subject: ImageReference) -> ImageReference:
     Returns:
         The image index with the list: ``sha256:…`` becomes the tag ``sha256-…``.
     """
-    algorithm, _, encoded = str(subject.digest).partition(":")
-    return subject.tagged(f"{algorithm[:32]}-{encoded[:64]}")
+    return subject.tagged(referrers_tag(str(subject.digest)))
 
 
 def pages(session: Session, host: str, path: str) -> Iterator[dict[str, Any]]:
@@ -153,10 +156,10 @@ def pages(session: Session, host: str, path: str) -> Iterator[dict[str, Any]]:
     for _ in range(_MAX_PAGES):
         answer = session.send("GET", host, path, limit=MAX_MANIFEST_SIZE)
         yield parse_manifest(answer.body, answer.request)
-        link, _, rest = answer.headers.get("Link", "").partition(">")
-        if not link.startswith("<") or "next" not in rest:
+        link = _NEXT.search(answer.headers.get("Link", ""))
+        if link is None:
             return
-        following = urljoin(f"{answer.origin}{path}", link[1:])
+        following = joined(f"{answer.origin}{path}", link[1])
         if origin(following) != answer.origin:
             message = f"{host} continues a list on another host ({answer.request})"
             raise BadRegistryResponseError(message)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from registry_client.documents import Fields, load_json
+from registry_client.documents import read_fields
 from registry_client.errors import UsageError
 from registry_client.plan import AD_HOC
 from registry_client.policy import Overwrite, parse_overwrite
@@ -56,7 +56,7 @@ def read_retag_request(path: Path, *, more_tags: Sequence[str] = (), status: Map
     Raises:
         UsageError: A tag or a repository is none, or is there twice; one line for each.
     """
-    fields = Fields(load_json(path.read_text(encoding="utf-8"), path.name), path.name)
+    fields = read_fields(path)
     target = fields.take("target", str)
     problems: list[str] = []
     tags = [_tag(text, status, problems) for text in [*fields.take_strings("tags"), *more_tags]]
@@ -85,7 +85,7 @@ def read_retag_request(path: Path, *, more_tags: Sequence[str] = (), status: Map
 
 def read_status(path: Path) -> dict[str, str]:
     """Read Bazel's workspace status file: a key, a space and a value on each line."""
-    pairs = (line.partition(" ") for line in path.read_text(encoding="utf-8").splitlines())
+    pairs = (line.partition(" ") for line in path.read_text(encoding="utf-8", errors="replace").splitlines())
     return {key: value for key, _, value in pairs}
 
 
@@ -96,17 +96,20 @@ def parse_repository(text: str) -> ImageReference:
         text: As ``ghcr.io/team/app`` or ``oci-layout:DIR``.
 
     Returns:
-        A reference to it.
+        A reference to it, without tag and digest.
 
     Raises:
         UsageError: It is none, or names an image in a repository.
     """
     try:
-        reference = parse_reference(f"{text}:tag")
+        reference = parse_reference(text)
     except UsageError as error:
-        message = f'"{text}" is not a repository: {error}' if ":" not in text else f'"{text}" is not a repository'
+        message = str(error).replace("is not an image reference", "is not a repository", 1)
         raise UsageError(message) from error
-    return reference
+    if reference.digest or (reference.tag and text.endswith(f":{reference.tag}")):
+        message = f'"{text}" is not a repository, but an image in one: leave out its tag and digest'
+        raise UsageError(message)
+    return replace(reference, tag=None)
 
 
 def _tag(text: str, status: Mapping[str, str], problems: list[str]) -> str:

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from urllib3.exceptions import ProtocolError
 
@@ -19,7 +19,7 @@ from registry_client.errors import (
     RegistryError,
     RegistryUnreachableError,
 )
-from registry_client.messages import Answer, Upload, display_url, origin
+from registry_client.messages import Answer, Upload, display_url, joined, origin
 from registry_client.transport import Transport, TransportOptions
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Session:
             BadRegistryResponseError: There is none, or it leads where it must not.
         """
         given = answer.headers.get("Location", "")
-        location = urljoin(answer.request.partition(" ")[2], given)
+        location = joined(answer.request.partition(" ")[2], given)
         url, home = urlsplit(location), urlsplit(answer.origin)
         if url.netloc == home.netloc and url.scheme == "http":
             # a registry that does not know that a proxy in front of it speaks TLS

@@ -15,7 +15,7 @@ class Reply(NamedTuple):
     """An answer, as it is sent.
 
     Attributes:
-        status: The HTTP status.
+        status: The HTTP status; 0 to hang up without an answer.
         headers: The headers; a Content-Length is added unless it is there.
         body: The body; not sent in answer to HEAD.
     """
@@ -23,6 +23,9 @@ class Reply(NamedTuple):
     status: int = 200
     headers: dict[str, str] = {}  # noqa: RUF012 - nobody changes it
     body: bytes = b""
+
+
+HANG_UP = Reply(0)
 
 
 class FaultyRegistry:
@@ -62,14 +65,25 @@ class FaultyRegistry:
 def serving(*replies: Reply | Callable[[str], Reply]) -> Iterator[FaultyRegistry]:
     """Serve replies on a free loopback port."""
     registry = FaultyRegistry(*replies)
+    with served(registry):
+        yield registry
+
+
+@contextlib.contextmanager
+def served(registry: FaultyRegistry) -> Iterator[None]:
+    """Serve what a registry answers on a free loopback port."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             registry.clients.add(self.client_address)
             reply = registry.next_reply(f"{self.command} {self.path}", str(self.headers), body)
+            if not reply.status:
+                self.close_connection = True
+                return
             self.send_response(reply.status)
             for name, value in ({"Content-Length": str(len(reply.body))} | reply.headers).items():
                 self.send_header(name, value)
@@ -78,7 +92,7 @@ def serving(*replies: Reply | Callable[[str], Reply]) -> Iterator[FaultyRegistry
                 if self.command != "HEAD":
                     self.wfile.write(reply.body)
 
-        do_GET = do_HEAD = do_POST = do_PUT = answer  # noqa: N815 - the names that http.server calls
+        do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = answer  # noqa: N815 - the names that http.server calls
 
         def log_message(self, *_: object) -> None:
             pass
@@ -87,6 +101,6 @@ def serving(*replies: Reply | Callable[[str], Reply]) -> Iterator[FaultyRegistry
         registry.address = f"127.0.0.1:{server.server_port}"
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         try:
-            yield registry
+            yield
         finally:
             server.shutdown()

@@ -65,7 +65,7 @@ def carry_out(plan: Plan, store: AnyStore, options: argparse.Namespace) -> int:
         print_results(results, dry=options.dry_run, headers=bool(options.target))
     complain_of(results)
     is_attached = not (options.attach_receipt and is_begun) or _attach(receipt, results, store)
-    journal.tell()
+    journal.tell(receipt)
     return _conclude(results, dry=options.dry_run, is_begun=is_begun) if is_attached else FAILED
 
 

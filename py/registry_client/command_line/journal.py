@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from registry_client.receipt import Receipt, ReceiptEdge, now, read_receipt
 if TYPE_CHECKING:
     import argparse
     import datetime as dt
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from registry_client.operations.promotion import EdgeResult
@@ -87,9 +88,9 @@ class Journal:
             requests=dict(sorted(requests.items())),
         )
 
-    def tell(self) -> None:
+    def tell(self, receipt: Receipt) -> None:
         """Say where the receipt is, and what undoes the promotion, if it did anything."""
-        if self._path is None:
+        if self._path is None or not receipt.can_be_undone:
             return
         path = shlex.quote(str(self._options.receipt or self._path.name))
         if self._options.target:
@@ -101,26 +102,20 @@ class Journal:
     def _choose(self) -> Path | None:
         """The file to write: the one that was asked for, or one in the folder where the command was typed."""
         path: Path | None = self._options.receipt
-        if path is None and not self._options.target:
-            return None
-        candidates = [path] if path else sorted(typed_path(".").glob(f"{self._name()}-*{_SUFFIX}"), reverse=True)
-        for candidate in candidates:
-            if candidate.exists() and self._continues(candidate):
-                return candidate
         if path is None:
-            return next(each for each in self._names() if not each.exists())
-        if path.exists():
+            if not self._options.target:
+                return None
+            there = sorted(typed_path(".").glob(f"{self._name()}-*{_SUFFIX}"), reverse=True)
+            return next((each for each in there if self._continues(each)), None) or self._new_path()
+        if path.exists() and not self._continues(path) and not _is_void(path):
             message = f"the receipt {path} is there already, of another promotion; name another file by --receipt"
             raise UsageError(message)
         return path
 
     def _continues(self, path: Path) -> bool:
-        """Whether a receipt is of a run of the same plan that did not come to its end; takes over what that did."""
-        try:
-            receipt = read_receipt(path)
-        except (DocumentError, OSError):
-            return False
-        if receipt.finished is not None or receipt.plan != self._plan.digest:
+        """Whether a receipt is of a run of the same plan that was cut short; takes over what that did."""
+        receipt = _readable(path)
+        if receipt is None or receipt.finished is not None or receipt.plan != self._plan.digest:
             return False
         self._before = {str(edge.destination): edge for edge in receipt.edges}
         return True
@@ -136,10 +131,23 @@ class Journal:
     def _name(self) -> str:
         return str(self._options.target).rpartition("/")[2].rpartition(":")[2]
 
-    def _names(self) -> Iterator[Path]:
+    def _new_path(self) -> Path:
         stem = f"{self._name()}-{self._started:%Y%m%dT%H%M%SZ}"
-        yield typed_path(f"{stem}{_SUFFIX}")
-        yield from (typed_path(f"{stem}-{number}{_SUFFIX}") for number in range(2, 1000))
+        names = (f"{stem}{number or ''}{_SUFFIX}" for number in itertools.chain([""], itertools.count(-2, -1)))
+        return next(path for path in map(typed_path, names) if not path.exists())
+
+
+def _readable(path: Path) -> Receipt | None:
+    try:
+        return read_receipt(path)
+    except (DocumentError, OSError):
+        return None
+
+
+def _is_void(path: Path) -> bool:
+    """Whether a receipt is of a run that came to its end and did nothing."""
+    receipt = _readable(path)
+    return receipt is not None and receipt.finished is not None and not receipt.can_be_undone
 
 
 def _write(path: Path, receipt: Receipt) -> None:

@@ -54,7 +54,7 @@ def in_bytes(size: int) -> str:
     """A number of bytes for people: ``1.5 GB``."""
     number, unit = float(size), _UNITS[0]
     for unit in _UNITS:  # noqa: B007 - the last one is used
-        if number < _STEP:
+        if number < _STEP - 0.5:  # what is more is rounded up to a whole step
             break
         number /= _STEP
     return f"{number:.3g} {unit}" if unit != "B" else f"{size} B"

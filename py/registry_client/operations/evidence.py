@@ -9,12 +9,12 @@ BuildKit puts into an index.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from typing import TYPE_CHECKING, Any
 
 from registry_client.errors import EvidenceError, RegistryClientError, is_not_found
 from registry_client.policy import SIGNATURE
+from registry_client.verification import VerifiedBlob
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -32,6 +32,8 @@ _COSIGN_SIGNATURE = "dev.cosignproject.cosign/signature"
 _COSIGN_SIGN = "https://sigstore.dev/cosign/sign/v1"
 """The predicate type of a statement that is a signature and nothing else."""
 _STATEMENT_TYPES = ("in-toto", "dsse", "sigstore.bundle")
+_MAX_STATEMENT_SIZE = 64 * 1024 * 1024
+"""Bytes; SBOMs have many, and what has more than this is left unread."""
 _BUILDKIT_TYPE, _BUILDKIT_DIGEST = "vnd.docker.reference.type", "vnd.docker.reference.digest"
 
 
@@ -107,7 +109,7 @@ def _layer_claims(store: AnyStore, reference: ImageReference, image: Image, dige
         if layer.media_type == _SIMPLE_SIGNING and layer.annotations.get(_COSIGN_SIGNATURE):
             payload = _json(store, reference, layer)
             signed = _at(payload, "critical", "image", "docker-manifest-digest")
-            if signed in digests:
+            if isinstance(signed, str) and signed in digests:
                 yield SIGNATURE
         elif any(kind in layer.media_type for kind in _STATEMENT_TYPES):
             statement = _statement(_json(store, reference, layer))
@@ -117,9 +119,12 @@ def _layer_claims(store: AnyStore, reference: ImageReference, image: Image, dige
 
 
 def _json(store: AnyStore, reference: ImageReference, layer: Descriptor) -> Any:  # noqa: ANN401 - JSON is anything
+    if layer.size > _MAX_STATEMENT_SIZE:
+        return None
+    blob = VerifiedBlob(layer, lambda offset: store.of(reference).read_blob(reference, layer, offset), str(reference))
     try:
-        return json.loads(store.get_blob(reference, layer))
-    except ValueError:
+        return json.loads(b"".join(blob.chunks(0, lambda _: None)))
+    except (ValueError, RecursionError):
         return None
 
 
@@ -131,7 +136,7 @@ def _statement(document: Any) -> Any:  # noqa: ANN401
         return document
     try:
         return json.loads(base64.b64decode(payload))
-    except (ValueError, binascii.Error):
+    except (ValueError, RecursionError):
         return None
 
 

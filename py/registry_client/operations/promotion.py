@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _K = TypeVar("_K")
 
+_SERVER_ERROR = 500
 _SAYS_IMMUTABLE = re.compile("immutable|already exists", re.IGNORECASE)
 
 
@@ -57,6 +58,7 @@ class EdgeResult:
         moved: Bytes of blobs that went through this machine.
         mounted: Bytes of blobs that the store took over by itself.
         error: Why the edge failed.
+        is_tried: Whether the registry was asked to set the tag, and may have done so even if the edge failed.
     """
 
     edge: Edge
@@ -67,6 +69,7 @@ class EdgeResult:
     moved: int = 0
     mounted: int = 0
     error: RegistryClientError | None = None
+    is_tried: bool = False
 
     @property
     def is_pending(self) -> bool:
@@ -88,8 +91,15 @@ class EdgeResult:
             result=self.outcome.value,
             bytes_moved=self.moved,
             bytes_mounted=self.mounted,
-            error={"code": error_code(self.error), "message": str(self.error)} if self.error else None,
+            error=_described(self.error) if self.error else None,
+            is_tried=self.is_tried,
         )
+
+
+def _described(error: RegistryClientError) -> dict[str, str]:
+    """An error for a file, which cannot hold the half characters that a registry may have said."""
+    described = {"code": error_code(error), "message": str(error)}
+    return {name: text.encode(errors="backslashreplace").decode() for name, text in described.items()}
 
 
 def preflight(plan: Plan, store: AnyStore, *, referrers: bool = True) -> list[EdgeResult]:
@@ -171,7 +181,7 @@ def set_tags(results: Sequence[EdgeResult], store: AnyStore) -> list[EdgeResult]
         return _put(result, result.image, store)
 
     return [
-        result.failed(written) if isinstance(written, RegistryClientError) else written
+        replace(result.failed(written), is_tried=True) if isinstance(written, RegistryClientError) else written
         for result, written in zip(results, store.each(write, results), strict=True)
     ]
 
@@ -227,6 +237,7 @@ def _with_images(results: Sequence[EdgeResult], store: AnyStore, surveyor: Surve
 
 def _put(result: EdgeResult, image: Image, store: AnyStore) -> EdgeResult:
     edge = result.edge
+    done = replace(result, outcome=Outcome.COPIED if edge.crosses else Outcome.TAGGED)
     try:
         store.put_image(edge.destination, image)
     except RegistryUnreachableError:
@@ -236,12 +247,13 @@ def _put(result: EdgeResult, image: Image, store: AnyStore) -> EdgeResult:
     except RegistryError as error:
         now = digest_if_seen(store, edge.destination)
         if now == edge.digest:
-            return replace(result, outcome=Outcome.UNCHANGED)
+            # who stumbles over it may have set it before; who refuses it has not: somebody else has
+            return done if error.status_code >= _SERVER_ERROR else replace(result, outcome=Outcome.UNCHANGED)
         if now is not None and _SAYS_IMMUTABLE.search(str(error)):
             message = f"it is on {now}, and the registry holds it immutable: {error}"
             raise ImmutableTagError(message) from error
         raise
-    return replace(result, outcome=Outcome.COPIED if edge.crosses else Outcome.TAGGED)
+    return done
 
 
 def _pending(results: Iterable[EdgeResult]) -> list[Edge]:

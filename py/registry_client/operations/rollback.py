@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from registry_client.operations.stores import AnyStore
     from registry_client.receipt import Receipt, ReceiptEdge
 
-_UNDONE = frozenset({"tagged", "copied", "not done", "failed"})
-"""Results of edges whose tag may be on the new digest; of a promotion that was killed, or lost an answer, too."""
 _CANNOT_DELETE = frozenset({400, 404, 405, 501})
 
 
@@ -63,7 +61,10 @@ def plan_rollback(receipt: Receipt, store: AnyStore, *, force: bool) -> list[Rol
         One result for each tag of the promotion, in order: pending, unchanged or failed.
     """
     looks = store.each(lambda edge: digest_if_there(store, edge.destination), receipt.edges)
-    return [_looked_at(edge, look, force=force) for edge, look in zip(receipt.edges, looks, strict=True)]
+    return [
+        _looked_at(edge, look, may_be_set=receipt.may_have_set(edge), force=force)
+        for edge, look in zip(receipt.edges, looks, strict=True)
+    ]
 
 
 def roll_back(results: Sequence[RollbackResult], store: AnyStore) -> list[RollbackResult]:
@@ -100,13 +101,14 @@ def roll_back(results: Sequence[RollbackResult], store: AnyStore) -> list[Rollba
     ]
 
 
-def _looked_at(edge: ReceiptEdge, look: str | RegistryClientError | None, *, force: bool) -> RollbackResult:
+def _looked_at(
+    edge: ReceiptEdge, look: str | RegistryClientError | None, *, may_be_set: bool, force: bool
+) -> RollbackResult:
     result = RollbackResult(edge=edge)
     if isinstance(look, RegistryClientError):
         return result.failed(look)
     result = replace(result, now=look)
-    did_something = edge.result in _UNDONE and edge.old != edge.new and edge.destination.tag is not None
-    if not did_something or look == edge.old or (edge.result == "failed" and look != edge.new):
+    if not may_be_set or look == edge.old or (edge.result == "failed" and look != edge.new):
         return replace(result, outcome=Outcome.UNCHANGED)
     if look != edge.new and not force:
         message = (
