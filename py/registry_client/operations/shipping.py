@@ -5,6 +5,7 @@ Tags are not set here: until they are, nobody sees any of it.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import defaultdict
 from dataclasses import dataclass
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from registry_client.operations.stores import AnyStore
     from registry_client.reference import ImageReference
 
-STREAMS = 3
-"""How many blobs go through this machine at once: more of them are no faster, and each has its buffers."""
+STREAMS = min(max(2, os.cpu_count() or 2), 8)
+"""How many blobs go through this machine at once: where the network is fast, each keeps a processor busy."""
 
 
 @dataclass(kw_only=True, slots=True)
