@@ -19,7 +19,7 @@ def image_lock(*, name, images, lockfile = None, platforms = [], frozen = {}, re
     It makes these targets:
 
     * `NAME`: the lock and, in the output groups `digest` and `reference`, two files for each image. No network.
-    * `NAME.<image>`: one image, with `PinnedImageInfo`; its file holds `registry/repository@sha256:…`.
+    * `NAME.<image>`: one image, with `PinnedImageInfo`; its file holds `registry/repository@sha256:...`.
     * `NAME.update`: `bazel run` it to resolve all images (or those named after `--`) and rewrite the lock file.
       `--dry-run` writes nothing, `--json` is for programs.
     * `NAME.check`: `bazel run` it to see which tags point elsewhere by now (exit code 3) and which digests are gone
@@ -29,7 +29,7 @@ def image_lock(*, name, images, lockfile = None, platforms = [], frozen = {}, re
     Args:
         name: The name of the lock.
         images: dict of short name to reference: `{"redis": "redis:7.2"}`. A reference is what Docker takes
-            (`host:5000/a/b:tag`, also with `@sha256:…`), or `oci-layout:PATH[:TAG]` for a directory in the OCI image
+            (`host:5000/a/b:tag`, also with `@sha256:...`), or `oci-layout:PATH[:TAG]` for a directory in the OCI image
             layout, whose PATH is from the workspace's root.
         lockfile: The lock file, a path in this package and in none below it. It need not be there yet: `NAME.update` writes it. Without
             it the images are resolved when the target is built: by one action that has the network, whose result no

@@ -15,7 +15,7 @@ def split_reference(text):
     It cuts and checks nothing: whether the text is a reference at all is for the tool to say, when it runs.
 
     Args:
-        text: str, as a person writes it: `redis:7.2`, `host:5000/a/b@sha256:…`, `oci-layout:dir:tag`
+        text: str, as a person writes it: `redis:7.2`, `host:5000/a/b@sha256:...`, `oci-layout:dir:tag`
 
     Returns:
         struct of the strings `registry`, `repository`, `tag` and `digest`; the tag is empty for an image by digest
