@@ -16,7 +16,7 @@ from importlinter import cli
 TOP_LEVEL = {"MODULE.bazel", "BUILD.bazel", "README.md", "LICENSE", "CONTRIBUTING.md", "registry_rules", "py", "tests"}
 TOP_LEVEL |= {"examples", "tools", "docs"}
 STARLARK = {".bzl", ".bazel"}
-PYTHON = ["py", "examples", "tests", "tools/debian_bazel"]
+PYTHON = ["py", "docs", "examples", "tests", "tools/debian_bazel"]
 
 
 @pytest.fixture(scope="module")
