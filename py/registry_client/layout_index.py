@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,9 @@ REF_NAME = "org.opencontainers.image.ref.name"
 """The annotation that holds a tag."""
 MARKER = "oci-layout"
 """The file that makes a directory a layout."""
+
+_OF_DIGEST = re.compile(r"sha(256|512)-[0-9a-f]{64,128}(\.[a-z]+)?")
+"""The tags of what belongs to a digest: cosign's, and those of the referrers tag schema."""
 
 
 def read_index(directory: Path) -> dict[str, Any]:
@@ -74,13 +78,19 @@ def find(index: Mapping[str, Any], reference: ImageReference) -> tuple[str, str]
     if reference.tag is not None:
         found = [entry for entry in entries if tag_of(entry) == reference.tag]
     else:
-        found = [entry for entry in entries if entry.get("mediaType") in MANIFEST_TYPES]
+        listed = [entry for entry in entries if entry.get("mediaType") in MANIFEST_TYPES]
+        found = [entry for entry in listed if not _is_attached(entry)] or listed
     if len({entry.get("digest") for entry in found}) == 1:
         return str(found[0]["digest"]), str(found[0].get("mediaType", ""))
     tags = ", ".join(sorted(tag for tag in map(tag_of, entries) if tag)) or "none"
     problem = f'has no tag "{reference.tag}"' if reference.tag else f"has {len(found)} images, name one by its tag"
     message = f"{reference}: the layout {problem}; its tags: {tags}"
     raise LayoutLacksImageError(message)
+
+
+def _is_attached(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry belongs to an image, as a signature does, and is none that somebody means by the layout."""
+    return bool(entry.get("artifactType") or _OF_DIGEST.fullmatch(tag_of(entry) or ""))
 
 
 def tag_of(entry: Mapping[str, Any]) -> str | None:
@@ -96,6 +106,11 @@ def with_entry(entries: list[dict[str, Any]], image: Image, tag: str | None) -> 
         "digest": image.digest,
         "size": len(image.raw_manifest),
     }
+    # most manifests need not be read for that
+    is_attached = b'"subject"' in image.raw_manifest and image.subject is not None
+    artifact_type = image.referrer.artifact_type if is_attached else ""
+    if artifact_type:
+        entry["artifactType"] = artifact_type
     if tag is not None:
         entry["annotations"] = {REF_NAME: tag}
     if any(old.get("digest") == image.digest and tag in (None, tag_of(old)) for old in entries):

@@ -152,6 +152,15 @@ def test_an_index_that_lists_what_is_no_descriptor_is_refused(store: LayoutStore
             store.resolve(f"{APP}:1")
 
 
+def test_what_belongs_to_an_image_is_not_meant_by_a_layout_without_a_tag(store: LayoutStore) -> None:
+    sbom = artifact(BUILT)
+    put(store, "app", sbom)
+    assert store.resolve(APP).digest == sbom.digest, "it is all that there is"
+    put(store, "app", BUILT)
+    put(store, "app", image("signature"), f"{BUILT.digest.replace(':', '-')}.sig")
+    assert store.resolve(APP).digest == BUILT.digest
+
+
 def test_the_tags_of_a_layout_are_listed(store: LayoutStore) -> None:
     put(store, "app", BUILT, "1", "2")
     put(store, "app", image("b"))
