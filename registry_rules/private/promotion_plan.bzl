@@ -66,7 +66,7 @@ def _executable(ctx, plan, retags):
     Returns:
         list of providers
     """
-    arguments = ["promote", "--plan", plan, "--target", registry_tool.label(ctx.label)]
+    arguments = ["promote", "--plan", plan, "--target=" + registry_tool.label(ctx.label)]
     layouts = {_layout_name(retag.layout): retag for retag in retags if retag.layout}
     for name, retag in layouts.items():
         arguments += ["--layout", name, retag.layout]
