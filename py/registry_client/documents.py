@@ -144,6 +144,42 @@ class Fields:
         return ".".join(part for part in (self._path, name) if part)
 
 
+def read_text(path: Path) -> str:
+    """Read a text.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its content.
+
+    Raises:
+        DocumentError: It is not UTF-8; the message starts with the file's name.
+        OSError: It cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        message = f"{path.name}: not a text in UTF-8"
+        raise DocumentError(message) from error
+
+
+def read_document(path: Path) -> Fields:
+    """Start to read a JSON document on disk.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its fields.
+
+    Raises:
+        DocumentError: It is no JSON object; the message starts with the file's name.
+        OSError: It cannot be read.
+    """
+    return Fields(load_json(read_text(path), path.name), path.name)
+
+
 def load_json(text: str, source: str) -> object:
     """Decode JSON, strictly: a key that stands twice in an object is an error.
 

@@ -10,7 +10,7 @@ from enum import Enum
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from registry_client.documents import Fields, load_json
+from registry_client.documents import Fields, load_json, read_text
 from registry_client.errors import PolicyError, UsageError
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def read_policy(path: Path) -> Policy:
     Raises:
         DocumentError: It breaks the schema; the message starts with the file and the field.
     """
-    text = path.read_text(encoding="utf-8")
+    text = read_text(path)
     return parse_policy(Fields(load_json(text, path.name), path.name)) if text.strip() else Policy()
 
 

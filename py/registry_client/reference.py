@@ -88,6 +88,10 @@ def parse_reference(text: str) -> ImageReference:
     Raises:
         InvalidReferenceError: The text breaks the grammar; the message says where.
     """
+    if any("\ud800" <= character <= "\udfff" or character == "\0" for character in text):
+        # what no file name and no URL can hold, and no terminal can show
+        message = f"{text!a} is not an image reference: it has bytes that are not UTF-8, half a character, or a zero"
+        raise InvalidReferenceError(message)
     try:
         if text.startswith(f"{OCI_LAYOUT}:"):
             return _parse_layout(text.removeprefix(f"{OCI_LAYOUT}:"))

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from registry_client.documents import Fields, load_json
+from registry_client.documents import read_document, read_text
 from registry_client.errors import UsageError
 from registry_client.plan import AD_HOC
 from registry_client.policy import Overwrite, parse_overwrite
@@ -56,7 +56,7 @@ def read_retag_request(path: Path, *, more_tags: Sequence[str] = (), status: Map
     Raises:
         UsageError: A tag or a repository is none, or is there twice; one line for each.
     """
-    fields = Fields(load_json(path.read_text(encoding="utf-8"), path.name), path.name)
+    fields = read_document(path)
     target = fields.take("target", str)
     problems: list[str] = []
     tags = [_tag(text, status, problems) for text in [*fields.take_strings("tags"), *more_tags]]
@@ -85,7 +85,7 @@ def read_retag_request(path: Path, *, more_tags: Sequence[str] = (), status: Map
 
 def read_status(path: Path) -> dict[str, str]:
     """Read Bazel's workspace status file: a key, a space and a value on each line."""
-    pairs = (line.partition(" ") for line in path.read_text(encoding="utf-8").splitlines())
+    pairs = (line.partition(" ") for line in read_text(path).splitlines())
     return {key: value for key, _, value in pairs}
 
 

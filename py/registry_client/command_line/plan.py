@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from registry_client.command_line.console import DONE, layout_directory
+from registry_client.documents import read_text
 from registry_client.errors import UsageError
 from registry_client.layout import LayoutStore
 from registry_client.operations.planning import Retag, make_plan
@@ -83,7 +84,7 @@ def _plan(options: argparse.Namespace) -> int:
 
 def _read(arguments: _Arguments, status: dict[str, str]) -> Retag:
     tags, policy = arguments.path("tags"), arguments.path("policy")
-    more_tags = tags.read_text(encoding="utf-8").split() if tags else []
+    more_tags = read_text(tags).split() if tags else []
     request = read_retag_request(arguments.request, more_tags=more_tags, status=status)
     source = _source(arguments, request)
     if source.is_layout and "layout" in arguments.files and not request.repositories:
@@ -92,10 +93,21 @@ def _read(arguments: _Arguments, status: dict[str, str]) -> Retag:
     return Retag(request=request, source=source, policy=read_policy(policy) if policy else Policy())
 
 
+def _pinned(path: Path, request: RetagRequest) -> ImageReference:
+    reference = parse_reference(read_text(path).strip())
+    if reference.digest is None:
+        message = (
+            f"{request.target}: {path.name} names {reference} without a digest, so that nobody knows what would be "
+            "promoted; name an image of an image_lock as image"
+        )
+        raise UsageError(message)
+    return reference.pinned(reference.digest)
+
+
 def _source(arguments: _Arguments, request: RetagRequest) -> ImageReference:
     image = arguments.path("image")
     if image is not None:
-        return parse_reference(image.read_text(encoding="utf-8").strip())
+        return _pinned(image, request)
     if "layout" not in arguments.files:
         message = (
             f"{request.target}: {request.image} is neither an image of an image_lock nor one OCI layout; name a target "

@@ -111,10 +111,13 @@ def with_additions(plan: Plan, tags: Sequence[str], repositories: Sequence[Image
         return plan
     for tag in tags:
         validate_tag(tag)
+    if not plan.edges:
+        message = "the plan has no edges, so that nothing can be added to it; build it anew"
+        raise UsageError(message)
     first, ad_hoc = plan.edges[0], plan.ad_hoc
     places = list(dict.fromkeys(replace(edge.destination, tag=None) for edge in plan.edges))
     every_place = dict.fromkeys([*places, *(replace(repository, tag=None) for repository in repositories)])
-    every_tag = dict.fromkeys([*(str(edge.destination.tag) for edge in plan.edges), *tags])
+    every_tag = dict.fromkeys([*(edge.destination.tag for edge in plan.edges if edge.destination.tag), *tags])
     added = [_added(first, ad_hoc, place.tagged(tag)) for place in every_place for tag in every_tag]
     there = {edge.destination for edge in plan.edges}
     return replace(plan, edges=[*plan.edges, *(edge for edge in added if edge.destination not in there)])
