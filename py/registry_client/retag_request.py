@@ -115,8 +115,7 @@ def _tag(text: str, status: Mapping[str, str], problems: list[str]) -> str:
     if unknown:
         known = ", ".join(sorted(status)) or "nothing"
         problems.append(
-            f'the tag "{text}" wants {unknown[0]}, but the stable workspace status has: {known}; '
-            f"let --workspace_status_command print {unknown[0]}"
+            f'the tag "{text}" wants {unknown[0]}, but the stable workspace status has: {known}; {_remedy(unknown[0])}'
         )
         return text
     tag = _STAMP.sub(lambda match: status[match[1]], text)
@@ -125,6 +124,16 @@ def _tag(text: str, status: Mapping[str, str], problems: list[str]) -> str:
     except UsageError as error:
         problems.append(f"{error}; mend it in tags" if tag == text else f'{error}; it comes of "{text}" in tags')
     return tag
+
+
+def _remedy(key: str) -> str:
+    """How a key gets into the stable workspace status."""
+    if key.startswith("STABLE_"):
+        return f"let --workspace_status_command print {key}"
+    return (
+        "of what --workspace_status_command prints, only keys that start with STABLE_ are stable: let it print "
+        f"STABLE_{key}, and write {{STABLE_{key}}}"
+    )
 
 
 def _repository(text: str, problems: list[str]) -> ImageReference | None:

@@ -29,7 +29,7 @@ def _image_retag_impl(ctx):
         status = ctx.info_file if ctx.file.tags_file or [tag for tag in ctx.attr.image_tags if "{" in tag] else None,
         tags = ctx.file.tags_file,
     )
-    plan = promotion_plan.write(ctx, [retag])
+    plan = promotion_plan.write(ctx, [retag], ad_hoc = True)
     return promotion_plan.executable(ctx, plan, [retag]) + [ImageRetagInfo(retags = depset([retag]))]
 
 def _layout(ctx):

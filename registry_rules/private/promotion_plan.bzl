@@ -7,14 +7,15 @@ visibility("//registry_rules/...")
 def _layout_name(file):
     """What a plan calls an OCI layout that a rule has built: its directory, from the workspace's root."""
     path = file.short_path
-    return path if file.is_directory else path.rpartition("/")[0]
+    return path if file.is_directory else path.rpartition("/")[0] or "."
 
-def _write(ctx, retags):
+def _write(ctx, retags, ad_hoc = False):
     """Writes the plan of some retags, by one action.
 
     Args:
         ctx: the rule's context
         retags: list of structs, see `ImageRetagInfo`
+        ad_hoc: bool, whether people may add to the plan what the one retag allows
 
     Returns:
         File: the plan
@@ -23,6 +24,8 @@ def _write(ctx, retags):
     arguments = ctx.actions.args()
     arguments.add("plan")
     arguments.add("--output", plan)
+    if ad_hoc:
+        arguments.add("--ad-hoc")
     inputs = []
     layouts = []
     status = [retag.status for retag in retags if retag.status]

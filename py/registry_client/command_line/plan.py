@@ -24,6 +24,7 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     """Make a parser that of ``plan``."""
     parser.set_defaults(run=_plan, retags=[])
     parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--ad-hoc", action="store_true", help="let people add what the target allows")
     parser.add_argument("--status", type=Path, help="the stable workspace status, for stamps in tags")
     parser.add_argument("--retag", action=_NewRetag, metavar="REQUEST", required=True, help="what a target declares")
     group = parser.add_argument_group("for the target before")
@@ -77,7 +78,7 @@ class _OfRetag(argparse.Action):
 
 def _plan(options: argparse.Namespace) -> int:
     status = read_status(options.status) if options.status else {}
-    plan = make_plan([_read(arguments, status) for arguments in options.retags])
+    plan = make_plan([_read(arguments, status) for arguments in options.retags], ad_hoc=options.ad_hoc)
     options.output.write_text(plan.to_text(), encoding="utf-8")
     return DONE
 
