@@ -9,8 +9,8 @@ visibility("private")
 
 _DIGEST = "@sha256:" + 64 * "0"
 _CASES = {
-    "HOST/app": ("HOST", "app", "latest"),
     "GHCR.io/team/app:1": ("ghcr.io", "team/app", "1"),
+    "HOST/app": ("HOST", "app", "latest"),
     "Host:5000/app": ("host:5000", "app", "latest"),
     "INDEX.docker.io/redis": ("docker.io", "library/redis", "latest"),
     "LOCALHOST/app": ("localhost", "app", "latest"),
@@ -19,13 +19,13 @@ _CASES = {
     "host:5000/a/b": ("host:5000", "a/b", "latest"),
     "index.docker.io/redis": ("docker.io", "library/redis", "latest"),
     "localhost/app": ("localhost", "app", "latest"),
-    "oci-layout:some/dir": ("oci-layout", "some/dir", ""),
-    "oci-layout:some/dir:tag": ("oci-layout", "some/dir", "tag"),
     "oci-layout:.": ("oci-layout", ".", ""),
     "oci-layout:../some//dir/": ("oci-layout", "../some/dir", ""),
     "oci-layout:./some/dir/:tag": ("oci-layout", "some/dir", "tag"),
     "oci-layout://some/../dir": ("oci-layout", "/dir", ""),
     "oci-layout:some/../../other/./dir:tag": ("oci-layout", "../other/dir", "tag"),
+    "oci-layout:some/dir": ("oci-layout", "some/dir", ""),
+    "oci-layout:some/dir:tag": ("oci-layout", "some/dir", "tag"),
     "redis": ("docker.io", "library/redis", "latest"),
     "redis" + _DIGEST: ("docker.io", "library/redis", ""),
     "redis:7.2" + _DIGEST: ("docker.io", "library/redis", "7.2"),

@@ -11,6 +11,7 @@ from registry_client.command_line.console import DONE, layout_directory
 from registry_client.documents import read_text
 from registry_client.errors import UsageError
 from registry_client.layout import LayoutStore
+from registry_client.layout_index import MARKER
 from registry_client.operations.planning import Retag, make_plan
 from registry_client.policy import Policy, read_policy
 from registry_client.reference import OCI_LAYOUT, ImageReference, parse_reference
@@ -109,13 +110,13 @@ def _source(arguments: _Arguments, request: RetagRequest) -> ImageReference:
     image = arguments.path("image")
     if image is not None:
         return _pinned(image, request)
-    if "layout" not in arguments.files:
+    name, directory = arguments.files.get("layout", ("", ""))
+    if not name or not (Path(directory).is_dir() or Path(directory).name == MARKER):
         message = (
             f"{request.target}: {request.image} is neither an image of an image_lock nor one OCI layout; name a target "
             "that gives one directory, or all files of one, as image"
         )
         raise UsageError(message)
-    name, directory = arguments.files["layout"]
     layout = parse_reference(f"{OCI_LAYOUT}:{name}")
     store = LayoutStore(Path(), {layout.repository: layout_directory(directory)})
     return layout.pinned(store.resolve(layout).digest)
