@@ -3,9 +3,9 @@
 All patterns are those of a shell: ``*`` is any text, slashes included, ``?`` a character, ``[ab]`` a choice. The path
 of a layout outside of the workspace, ``oci-layout:../DIR``, is meant only by patterns that have the ``..`` themselves.
 
-Which of a policy and the ``overwrite`` of a target holds: the target may always say ``immutable``. It may say ``moving``
-unless the policy holds the tag immutable, by a pattern or by a ``default`` that is written down: then that is an error.
-The default that is implied by a list of what moves gives way to the target.
+Which of a policy and the ``overwrite`` of a target holds: the target may always say ``immutable``. It may not say
+``moving`` where the policy holds the tag immutable, by a pattern or by a ``default`` that is written down: that is an
+error. The default that is implied by a list of what moves gives way to the target.
 """
 
 from __future__ import annotations

@@ -111,4 +111,5 @@ def _promote(options: argparse.Namespace) -> int:
     if options.rollback:
         return undo(store, options)
     repositories = [parse_repository(text) for text in options.repository]
-    return carry_out(with_additions(plan, options.tag, repositories), store, options)
+    larger = with_additions(plan, options.tag, repositories, target=options.target or options.plan.name)
+    return carry_out(larger, store, options)

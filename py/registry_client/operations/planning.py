@@ -84,13 +84,16 @@ def make_plan(retags: Sequence[Retag], *, ad_hoc: bool = False) -> Plan:
     return Plan(edges=merged, ad_hoc=allowed)
 
 
-def with_additions(plan: Plan, tags: Sequence[str], repositories: Sequence[ImageReference]) -> Plan:
+def with_additions(
+    plan: Plan, tags: Sequence[str], repositories: Sequence[ImageReference], *, target: str = "the plan"
+) -> Plan:
     """Add to a plan what people ask for on the command line.
 
     Args:
         plan: The plan.
         tags: More tags, in each repository.
         repositories: More repositories, each for all tags.
+        target: What made the plan, for messages.
 
     Returns:
         The larger plan.
@@ -98,10 +101,9 @@ def with_additions(plan: Plan, tags: Sequence[str], repositories: Sequence[Image
     Raises:
         UsageError: The plan does not let anybody add that, or the policy does not allow it; one line for each reason.
     """
-    target = plan.edges[0].target if plan.edges else "the plan"
     for option, wanted in (("tag", tags), ("repository", repositories)):
         if wanted and (plan.ad_hoc is None or option not in plan.ad_hoc.allowed):
-            message = f'{target} does not allow --{option}; add ad_hoc = ["{option}"] to it, if anybody may'
+            message = f'{target} does not allow --{option}; what does is an image_retag with ad_hoc = ["{option}"]'
             raise UsageError(message)
     if plan.ad_hoc is None or not (tags or repositories):
         return plan
