@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from typing import TYPE_CHECKING
+
 import pytest
+from faults import Reply, serving
+from registry_client.__main__ import main
+from registry_client.credentials import Target
+from registry_client.credentials.docker import DockerConfig
 from registry_client.reference import parse_reference
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize(
@@ -31,3 +41,22 @@ from registry_client.reference import parse_reference
 def test_aliases_have_one_canonical_text(text: str, canonical: str) -> None:
     assert str(parse_reference(text)) == canonical
     assert parse_reference(canonical) == parse_reference(text)
+
+
+def test_a_docker_configuration_may_have_a_host_in_any_case(tmp_path: Path) -> None:
+    auths = {"https://Registry.example:5000/v2/": {"username": "me", "password": "x"}}
+    (tmp_path / "config.json").write_text(json.dumps({"auths": auths}))
+    reference = parse_reference("REGISTRY.example:5000/team/app:1")
+    found = DockerConfig(tmp_path / "config.json").find(
+        Target.at(reference.registry, reference.repository, "https://x")
+    )
+    assert found is not None
+    assert found.username == "me"
+
+
+def test_a_mirror_may_be_of_a_host_in_any_case() -> None:
+    missing = Reply(404)
+    with serving(missing) as mirror, serving(missing) as registry:
+        host = registry.address.replace("127.0.0.1", "LocalHost")
+        main(["resolve", "--platform=linux/arm64", f"--mirror={host}={mirror.address}", f"{host}/a@sha256:{'0' * 64}"])
+    assert mirror.seen
