@@ -122,7 +122,7 @@ def test_a_registry_that_fails_is_no_lack_of_evidence() -> None:
 def test_an_artifact_that_is_listed_but_gone_does_not_stand_in_the_way(evidence: Evidence) -> None:
     gone = {"mediaType": OCI_MANIFEST, "digest": f"sha256:{'0' * 64}", "size": 9, "artifactType": NOTATION}
     evidence.put(SUBJECT.digest.replace(":", "-"), encoded(OCI_INDEX, {"manifests": [gone]}))
-    assert f"it cannot be read: {gone['digest']}: it is not there" in evidence.lack("signature")
+    assert f"what cannot be read: {gone['digest']}: it is not there" in evidence.lack("signature")
     evidence.cosign(SIGNED)
     evidence.check("signature")
 
@@ -155,19 +155,30 @@ def test_a_statement_of_too_many_bytes_is_none(evidence: Evidence) -> None:
 )
 def test_a_payload_that_is_odd_is_no_signature(evidence: Evidence, payload: object) -> None:
     evidence.cosign(payload)
-    assert evidence.lack("signature").startswith(f"{evidence.reference} lacks signature")
+    said = evidence.lack("signature")
+    assert said.startswith(f"{evidence.reference} lacks signature")
+    assert "what cannot be read: sha256:" in said
     evidence.attach(NOTATION)
     evidence.check("signature")
 
 
 @pytest.mark.parametrize(
-    "content",
-    [statement(predicate="signature"), statement(digest="sha256:0"), {"predicateType": [], "subject": {}}, b"[" * 9],
+    ("content", "complaint"),
+    [
+        (statement(predicate="signature"), "nothing of the kind. Sign"),
+        (statement(digest="sha256:0"), "nothing of the kind. Sign"),
+        ({"predicateType": SPDX, "subject": [1, {"digest": []}]}, "nothing of the kind. Sign"),
+        ({"predicateType": [], "subject": []}, "it is not an in-toto statement"),
+        ({"predicateType": SPDX, "subject": {}}, "it is not an in-toto statement"),
+        ({"payload": "a"}, "its payload is not in base64"),
+        ({"payload": base64.b64encode(b"[" * 200_000).decode()}, "it is not JSON, or nested too deeply"),
+        (b"[" * 9, "it is not JSON, or nested too deeply"),
+    ],
 )
-def test_a_statement_that_is_odd_is_none(evidence: Evidence, content: object) -> None:
+def test_a_statement_that_is_odd_is_none(evidence: Evidence, content: object, complaint: str) -> None:
     evidence.attach(IN_TOTO, evidence.layer(IN_TOTO, content))
-    assert "lacks signature" in evidence.lack("signature")
-    assert f"lacks {SPDX}" in evidence.lack(SPDX)
+    assert complaint in evidence.lack("signature")
+    assert complaint in evidence.lack(SPDX)
 
 
 def test_an_artifact_that_is_called_signature_is_none(evidence: Evidence) -> None:

@@ -10,7 +10,6 @@ cannot be read is none: it is named if something is lacking, and stands in the w
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import threading
 from contextlib import contextmanager, nullcontext
@@ -98,7 +97,7 @@ class _Search:
         if not self._unread:
             return ""
         more = len(self._unread) - _MOST_NAMED
-        return f"; it cannot be read: {'; '.join(self._unread[:_MOST_NAMED])}" + (f"; and {more} more" * (more > 0))
+        return f"; what cannot be read: {'; '.join(self._unread[:_MOST_NAMED])}" + (f"; and {more} more" * (more > 0))
 
     def claims(self) -> Iterator[str]:
         """What is said of the image, one thing after the other; what costs least comes first."""
@@ -163,29 +162,24 @@ class _Search:
     def _said_by(self, layer: Descriptor, digest: str) -> Iterator[str]:
         """What a layer of an artifact says of a digest."""
         if layer.media_type == _SIMPLE_SIGNING and layer.annotations.get(_COSIGN_SIGNATURE):
-            payload = self._read(layer)
-            if _at(payload, "critical", "image", "docker-manifest-digest") == digest:
-                yield SIGNATURE
+            with self._reading(layer.digest):
+                if _signed(self._read(layer)) == digest:
+                    yield SIGNATURE
         elif _has_statements(layer.media_type):
-            statement = self._read(layer)
-            predicate = _at(statement, "predicateType")
-            if predicate == _COSIGN_SIGN and digest in _subjects(statement):
-                yield SIGNATURE
-            elif isinstance(predicate, str) and _claim_of_type(predicate) and digest in _subjects(statement):
-                yield predicate
+            with self._reading(layer.digest):
+                claim, subjects = _stated(self._read(layer))
+                if claim and digest in subjects:
+                    yield claim
 
     def _read(self, layer: Descriptor) -> Any:  # noqa: ANN401 - JSON is anything
-        """The payload or the statement in a layer; None if that cannot be read."""
+        """The JSON in a layer."""
+        if layer.size > _MAX_STATEMENT_SIZE:
+            message = f"it has {layer.size} bytes, more than {_MAX_STATEMENT_SIZE}"
+            raise BadRegistryResponseError(message)
         store, reference = self._store.of(self._reference), self._reference
         blob = VerifiedBlob(layer, lambda offset: store.read_blob(reference, layer, offset), str(reference))
-        content = None
-        with self._reading(layer.digest):
-            if layer.size > _MAX_STATEMENT_SIZE:
-                message = f"it has {layer.size} bytes, more than {_MAX_STATEMENT_SIZE}"
-                raise BadRegistryResponseError(message)
-            with _one_large if layer.size > MAX_MANIFEST_SIZE else nullcontext():
-                content = _statement(_decoded(b"".join(blob.chunks(0, lambda _: None))))
-        return content
+        with _one_large if layer.size > MAX_MANIFEST_SIZE else nullcontext():
+            return _decoded(b"".join(blob.chunks(0, lambda _: None)))
 
     @contextmanager
     def _reading(self, digest: str) -> Iterator[None]:
@@ -218,29 +212,37 @@ def _decoded(data: bytes) -> Any:  # noqa: ANN401
         raise BadRegistryResponseError(message) from error
 
 
+def _signed(payload: Any) -> str:  # noqa: ANN401
+    """The digest that a payload of cosign's is about."""
+    digest = _at(payload, "critical", "image", "docker-manifest-digest")
+    if not isinstance(digest, str):
+        message = "it is not what cosign signs, as it names no digest"
+        raise BadRegistryResponseError(message)
+    return digest
+
+
+def _stated(document: Any) -> tuple[str, set[str]]:  # noqa: ANN401
+    """What a statement stands for, and the digests that it is about."""
+    statement = _statement(document)
+    predicate, subjects = _at(statement, "predicateType"), _at(statement, "subject")
+    if not isinstance(predicate, str) or not isinstance(subjects, list):
+        message = "it is not an in-toto statement"
+        raise BadRegistryResponseError(message)
+    found = [_at(entry, "digest") for entry in subjects]
+    digests = {f"{name}:{text}" for digest in found if isinstance(digest, dict) for name, text in digest.items()}
+    return (SIGNATURE if predicate == _COSIGN_SIGN else _claim_of_type(predicate)), digests
+
+
 def _statement(document: Any) -> Any:  # noqa: ANN401
     """The in-toto statement in a DSSE envelope, in a Sigstore bundle, or as it is."""
-    envelope = _at(document, "dsseEnvelope") or document
-    payload = _at(envelope, "payload")
+    payload = _at(_at(document, "dsseEnvelope") or document, "payload")
     if not isinstance(payload, str):
         return document
     try:
         return _decoded(base64.b64decode(payload))
-    except (ValueError, binascii.Error) as error:
+    except ValueError as error:
         message = "its payload is not in base64"
         raise BadRegistryResponseError(message) from error
-
-
-def _subjects(statement: Any) -> set[str]:  # noqa: ANN401
-    subjects = _at(statement, "subject")
-    entries = subjects if isinstance(subjects, list) else []
-    digests = [_at(entry, "digest") for entry in entries]
-    return {
-        f"{algorithm}:{encoded}"
-        for digest in digests
-        if isinstance(digest, dict)
-        for algorithm, encoded in digest.items()
-    }
 
 
 def _at(value: Any, *path: str) -> Any:  # noqa: ANN401
