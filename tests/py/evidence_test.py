@@ -166,6 +166,7 @@ def test_a_payload_that_is_odd_is_no_signature(evidence: Evidence, payload: obje
     ("content", "complaint"),
     [
         (statement(predicate="signature"), "nothing of the kind. Sign"),
+        (statement(predicate=NOTATION), f"it has: {NOTATION}. Sign"),
         (statement(digest="sha256:0"), "nothing of the kind. Sign"),
         ({"predicateType": SPDX, "subject": [1, {"digest": []}]}, "nothing of the kind. Sign"),
         ({"predicateType": [], "subject": []}, "it is not an in-toto statement"),

@@ -198,7 +198,7 @@ def _has_statements(media_type: str) -> bool:
 
 
 def _claim_of_type(artifact_type: str) -> str:
-    """What an artifact of a type, or an attestation with a type of predicate, stands for; empty for nothing."""
+    """What an artifact of a type stands for; empty for nothing."""
     if artifact_type in _SIGNATURE_TYPES:
         return SIGNATURE
     return "" if artifact_type == SIGNATURE else artifact_type  # nobody may just call it so
@@ -230,7 +230,9 @@ def _stated(document: Any) -> tuple[str, set[str]]:  # noqa: ANN401
         raise BadRegistryResponseError(message)
     found = [_at(entry, "digest") for entry in subjects]
     digests = {f"{name}:{text}" for digest in found if isinstance(digest, dict) for name, text in digest.items()}
-    return (SIGNATURE if predicate == _COSIGN_SIGN else _claim_of_type(predicate)), digests
+    if predicate == _COSIGN_SIGN:
+        return SIGNATURE, digests
+    return ("" if predicate == SIGNATURE else predicate), digests
 
 
 def _statement(document: Any) -> Any:  # noqa: ANN401
