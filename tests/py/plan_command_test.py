@@ -38,8 +38,12 @@ def planned() -> list[dict[str, Any]]:
 
 def test_what_two_targets_ask_for_is_planned_once_and_the_stricter_way(workspace: Workspace) -> None:
     del workspace
-    first, second = retag("first", requires=["signature"]), retag("second", overwrite="immutable", requires=["a"])
-    assert plan(*first, *second) == DONE
+    first, second = (
+        retag("first", adHoc=["tag"], requires=["signature"]),
+        retag("second", overwrite="immutable", requires=["a"]),
+    )
+    assert plan("--ad-hoc", *first, *second) == DONE
+    assert "adHoc" not in json.loads(Path("plan.json").read_text())
     assert [(edge["target"], edge["overwrite"], edge["requires"]) for edge in planned()] == [
         ("//:first", "immutable", ["signature", "a"])
     ]

@@ -78,7 +78,7 @@ def make_plan(retags: Sequence[Retag], *, ad_hoc: bool = False) -> Plan:
     if problems:
         raise UsageError("\n".join(problems))
     first = retags[0]
-    if not ad_hoc or not first.request.ad_hoc:
+    if not ad_hoc or len(retags) > 1 or not first.request.ad_hoc:
         return Plan(edges=merged)
     allowed = AdHoc(allowed=first.request.ad_hoc, policy=first.policy, overwrite=first.request.overwrite)
     return Plan(edges=merged, ad_hoc=allowed)
