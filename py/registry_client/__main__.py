@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # what people called their images must not end the run where the locale has no letters for it
             stream.reconfigure(errors="backslashreplace")
     try:
-        options = _parsed([*_rule_arguments(), *(sys.argv[1:] if arguments is None else arguments)])
+        options = _parsed(_rule_arguments(), sys.argv[1:] if arguments is None else arguments)
         run: Callable[[argparse.Namespace], int] = options.run
         return run(options)
     except UsageError as error:
@@ -54,10 +54,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return complain(f"{error.filename or 'input or output'}: {error.strerror or error}", FAILED)
 
 
-def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
-    """Parse arguments; names of images may stand before, between and behind the options."""
-    parser = _parser()
-    options, rest = parser.parse_known_args(arguments)
+def _parsed(given: Sequence[str], typed: Sequence[str]) -> argparse.Namespace:
+    """Parse arguments; names of images may stand before, between and behind the options.
+
+    ``@FILE`` stands for the arguments in a file, in actions and on the plain command line. What a rule gives an
+    executable target, and what is typed behind that, is never meant so: the label of another module starts with ``@``.
+    """
+    parser = _parser(None if given else "@")
+    options, rest = parser.parse_known_args([*given, *typed])
     if any(argument.startswith("-") for argument in rest) or (rest and "names" not in options):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if rest:
@@ -93,11 +97,11 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(complaint)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(file_prefix: str | None) -> argparse.ArgumentParser:
     parser = _Parser(
         prog="registry",
         description="Resolves the tags of container images, locks them, and promotes images.",
-        fromfile_prefix_chars="@",
+        fromfile_prefix_chars=file_prefix,
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -120,9 +124,7 @@ def _command(
     add_options: Callable[[argparse.ArgumentParser], None],
     summary: str,
 ) -> None:
-    add_options(
-        commands.add_parser(name, help=summary, description=summary, fromfile_prefix_chars="@", allow_abbrev=False)
-    )
+    add_options(commands.add_parser(name, help=summary, description=summary, allow_abbrev=False))
 
 
 if __name__ == "__main__":

@@ -144,41 +144,40 @@ class Fields:
         return ".".join(part for part in (self._path, name) if part)
 
 
-def read_text(path: Path, source: str) -> str:
-    """Read a text from disk.
+def read_text(path: Path) -> str:
+    """Read a text.
 
     Args:
         path: The file.
-        source: Its name, for messages.
 
     Returns:
-        The text.
+        Its content.
 
     Raises:
-        DocumentError: It is no UTF-8.
+        DocumentError: It is not UTF-8; the message starts with the file's name.
         OSError: It cannot be read.
     """
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        message = f"{source}: not a text in UTF-8"
+        message = f"{path.name}: not a text in UTF-8"
         raise DocumentError(message) from error
 
 
-def read_fields(path: Path) -> Fields:
-    """Read a JSON object from disk.
+def read_document(path: Path) -> Fields:
+    """Start to read a JSON document on disk.
 
     Args:
-        path: The file; its name is in the messages.
+        path: The file.
 
     Returns:
-        The object, of which nothing is taken yet.
+        Its fields.
 
     Raises:
-        DocumentError: It is no JSON object.
+        DocumentError: It is no JSON object; the message starts with the file's name.
         OSError: It cannot be read.
     """
-    return Fields(load_json(read_text(path, path.name), path.name), path.name)
+    return Fields(load_json(read_text(path), path.name), path.name)
 
 
 def load_json(text: str, source: str) -> object:

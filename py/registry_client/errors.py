@@ -11,6 +11,7 @@
     ├── PlatformError                  an image that is not there for a platform, or there several times
     ├── ImmutableTagError              a tag that must not move, and is on another image
     ├── MovedTagError                  a tag that somebody has moved since, so that it is not put back
+    ├── LostImageError                an image that is not there any more, so that no tag can be put back on it
     ├── TagDeletionError               a tag that the registry does not take away
     ├── EvidenceError                  an image without a signature or attestation that it must have
     ├── SignatureConflictError         signatures of one image in two places, of which neither has all
@@ -66,6 +67,10 @@ class ImmutableTagError(RegistryClientError):
 
 class MovedTagError(RegistryClientError):
     """A tag that somebody has moved since the promotion that is to be undone."""
+
+
+class LostImageError(RegistryClientError):
+    """An image that a tag was on before a promotion, and that is not there any more."""
 
 
 class TagDeletionError(RegistryClientError):

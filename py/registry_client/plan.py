@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from registry_client.descriptor import digest_of
-from registry_client.documents import Fields, canonical_json, read_fields
+from registry_client.documents import Fields, canonical_json, read_document
 from registry_client.errors import UsageError
 from registry_client.policy import Overwrite, Policy, parse_overwrite, parse_policy
 from registry_client.reference import ImageReference, parse_reference
@@ -148,7 +148,7 @@ def read_plan(path: Path) -> Plan:
         DocumentError: It breaks the schema; the message starts with the file and the field.
         UsageError: It has one destination for several images.
     """
-    document = read_fields(path)
+    document = read_document(path)
     version = document.take("planVersion", int)
     if version != VERSION:
         document.fail("planVersion", f"{version} is not a version that this release knows ({VERSION})")

@@ -1,6 +1,11 @@
 """The promotion policy, version 1: where images may go, which tags may move, and what an image must have. Defined here.
 
-All patterns are those of a shell: ``*`` is any text, slashes included, ``?`` a character, ``[ab]`` a choice.
+All patterns are those of a shell: ``*`` is any text, slashes included, ``?`` a character, ``[ab]`` a choice. The path
+of a layout outside of the workspace, ``oci-layout:../DIR``, is meant only by patterns that have the ``..`` themselves.
+
+Which of a policy and the ``overwrite`` of a target holds: the target may always say ``immutable``. It may not say
+``moving`` where the policy holds the tag immutable, by a pattern or by a ``default`` that is written down: that is an
+error. The default that is implied by a list of what moves gives way to the target.
 """
 
 from __future__ import annotations
@@ -14,7 +19,7 @@ from registry_client.documents import Fields, load_json, read_text
 from registry_client.errors import PolicyError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from registry_client.reference import ImageReference
@@ -55,51 +60,57 @@ class Policy:
     default: Overwrite | None = None
     requires: Sequence[str] = ()
 
-    def overwrite_of(self, tag: str, stated: Overwrite | None) -> Overwrite:
-        """Find what holds for a tag.
+    def permit(self, source: ImageReference, destination: ImageReference, stated: Overwrite | None) -> Overwrite:
+        """Let an image go to a tag, and find what may become of that tag.
 
         Args:
-            tag: The tag.
+            source: Where the image comes from.
+            destination: Where it is to go, by tag.
             stated: What a target says of its tags; None if nothing.
 
         Returns:
-            What holds.
+            What holds for the tag: what the patterns say, else what is stated, else the default. A target may be
+            stricter than the policy, and never less strict than its patterns and its default, if that is written down.
 
         Raises:
-            PolicyError: The tag is under both lists, or the target lets move what the policy does not.
+            PolicyError: It must not go there; one line for each reason.
         """
+        problems = [*self._problems_of_way(source, destination), *self._problems_of_tag(str(destination.tag), stated)]
+        if problems:
+            raise PolicyError("\n".join(problems))
+        if stated is not None:
+            return stated
+        if _first_match(str(destination.tag), self.moving):
+            return Overwrite.MOVING
+        if _first_match(str(destination.tag), self.immutable):
+            return Overwrite.IMMUTABLE
+        return self.default or (Overwrite.IMMUTABLE if self.moving else Overwrite.MOVING)
+
+    def _problems_of_tag(self, tag: str, stated: Overwrite | None) -> Iterator[str]:
         moves = _first_match(tag, self.moving)
         stays = _first_match(tag, self.immutable)
         if moves and stays:
-            message = f'the tag "{tag}" is both moving ("{moves}") and immutable ("{stays}") in the policy'
-            raise PolicyError(message)
-        if stays and stated is Overwrite.MOVING:
-            message = f'the tag "{tag}" is immutable in the policy ("{stays}"), so overwrite cannot be "moving"'
-            raise PolicyError(message)
-        if stated is not None:
-            return stated
-        if moves or stays:
-            return Overwrite.MOVING if moves else Overwrite.IMMUTABLE
-        return self.default or (Overwrite.IMMUTABLE if self.moving else Overwrite.MOVING)
+            yield f'the tag "{tag}" is both moving ("{moves}") and immutable ("{stays}") in the policy'
+        elif stays and stated is Overwrite.MOVING:
+            yield f'the tag "{tag}" is immutable in the policy ("{stays}"), so overwrite cannot be "moving"'
+        elif not moves and self.default is Overwrite.IMMUTABLE and stated is Overwrite.MOVING:
+            yield (
+                f'the tag "{tag}" is immutable by the default of the policy, so overwrite cannot be "moving"; '
+                "take that away, or add the tag to moving in the policy"
+            )
 
-    def check(self, source: ImageReference, destination: ImageReference) -> None:
-        """Refuse a way that images must not go.
-
-        Args:
-            source: Where it comes from.
-            destination: Where it is to go.
-
-        Raises:
-            PolicyError: One of the two is not on a list.
-        """
-        for text, field, patterns in (
-            (destination.registry, "registries", self.registries),
-            (destination.name, "repositories", self.repositories),
-            (source.name, "sources", self.sources),
+    def _problems_of_way(self, source: ImageReference, destination: ImageReference) -> Iterator[str]:
+        for text, place, field, patterns in (
+            (destination.registry, destination, "registries", self.registries),
+            (destination.name, destination, "repositories", self.repositories),
+            (source.name, source, "sources", self.sources),
         ):
-            if patterns and not _first_match(text, patterns):
-                message = f'"{text}" is not in {field} of the policy, which has: {", ".join(patterns)}'
-                raise PolicyError(message)
+            leads_out = text == place.name and ".." in place.repository.split("/")
+            # what is outside of the workspace is never meant by a pattern that does not say so
+            fitting = [pattern for pattern in patterns if ".." in pattern] if leads_out else patterns
+            if patterns and not _first_match(text, fitting):
+                hint = '; a path with ".." has to have it in the pattern, too' if leads_out else ""
+                yield f'"{text}" is not in {field} of the policy, which has: {", ".join(patterns)}{hint}'
 
     def to_json(self) -> dict[str, Any]:
         """The policy as it is in a file, without what is empty."""
@@ -154,7 +165,7 @@ def read_policy(path: Path) -> Policy:
     Raises:
         DocumentError: It breaks the schema; the message starts with the file and the field.
     """
-    text = read_text(path, path.name)
+    text = read_text(path)
     return parse_policy(Fields(load_json(text, path.name), path.name)) if text.strip() else Policy()
 
 

@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from registry_client.documents import Fields, canonical_json, read_fields
+from registry_client.documents import Fields, canonical_json, read_document
 from registry_client.errors import UsageError
 from registry_client.reference import ImageReference, parse_reference, validate_digest
 
@@ -123,7 +123,7 @@ def read_receipt(path: Path) -> Receipt:
     Raises:
         DocumentError: It breaks the schema; the message starts with the file and the field.
     """
-    document = read_fields(path)
+    document = read_document(path)
     version = document.take("receiptVersion", int)
     if version != VERSION:
         document.fail("receiptVersion", f"{version} is not a version that this release knows ({VERSION})")

@@ -4,12 +4,14 @@
     name      := [host [":" port] "/"] path
     layout    := "oci-layout:" directory [":" tag] ["@" digest]
 
-``registry`` is the host that a person writes (``docker.io``), not the one that is talked to.
+``registry`` is the host that a person writes (``docker.io``), not the one that is talked to. What means the same is one
+reference: hosts are in lower case, and the directory of a layout has no ``.``, ``..`` or ``/`` that it can do without.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import posixpath
 import re
 from dataclasses import dataclass, replace
 
@@ -27,6 +29,7 @@ _DIGEST_HEX_LENGTHS = {"sha256": 64, "sha512": 128}
 
 _COMPONENT = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
 _HOST = re.compile(rf"(?:{_COMPONENT}(?:\.{_COMPONENT})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?")
+_HOST_MARK = re.compile(r"[.:]")
 _ALPHANUMERIC = r"[a-z0-9]+"
 _PATH_COMPONENT = rf"{_ALPHANUMERIC}(?:(?:\.|_|__|-+){_ALPHANUMERIC})*"
 _REPOSITORY = re.compile(rf"{_PATH_COMPONENT}(?:/{_PATH_COMPONENT})*")
@@ -88,6 +91,10 @@ def parse_reference(text: str) -> ImageReference:
     Raises:
         InvalidReferenceError: The text breaks the grammar; the message says where.
     """
+    if any("\ud800" <= character <= "\udfff" or character == "\0" for character in text):
+        # what no file name and no URL can hold, and no terminal can show
+        message = f"{text!a} is not an image reference: it has bytes that are not UTF-8, half a character, or a zero"
+        raise InvalidReferenceError(message)
     try:
         if text.startswith(f"{OCI_LAYOUT}:"):
             return _parse_layout(text.removeprefix(f"{OCI_LAYOUT}:"))
@@ -185,6 +192,9 @@ def _parse_layout(text: str) -> ImageReference:
     if not path:
         message = "the directory of the layout is missing"
         raise ValueError(message)
+    # one directory, one name: whoever compares references must not be led astray by ./ and ../
+    path = posixpath.normpath(path)
+    path = path[1:] if path.startswith("//") else path
     return ImageReference(registry=OCI_LAYOUT, repository=path, tag=tag, digest=digest)
 
 
@@ -203,8 +213,11 @@ def _split(text: str) -> tuple[str, str | None, str | None]:
 def _split_host(name: str) -> tuple[str, str]:
     """Cut a name as Docker does: the first component is a host only if it looks like one."""
     first, slash, rest = name.partition("/")
-    is_host = slash and (any(c in first for c in ".:") or first == "localhost" or first != first.lower())
+    is_host = slash and (_HOST_MARK.search(first) or first == "localhost" or first != first.lower())
     registry, repository = (first, rest) if is_host else (DOCKER_HUB, name)
+    if _HOST_MARK.search(registry) or registry.lower() == "localhost":
+        # the case of a host means nothing, but where it alone tells that it is one
+        registry = registry.lower()
     if registry in DOCKER_HUB_ALIASES:
         registry = DOCKER_HUB
     if registry == DOCKER_HUB and "/" not in repository:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from registry_client.documents import read_fields
+from registry_client.documents import read_document, read_text
 from registry_client.errors import UsageError
 from registry_client.plan import AD_HOC
 from registry_client.policy import Overwrite, parse_overwrite
@@ -56,7 +56,7 @@ def read_retag_request(path: Path, *, more_tags: Sequence[str] = (), status: Map
     Raises:
         UsageError: A tag or a repository is none, or is there twice; one line for each.
     """
-    fields = read_fields(path)
+    fields = read_document(path)
     target = fields.take("target", str)
     problems: list[str] = []
     tags = [_tag(text, status, problems) for text in [*fields.take_strings("tags"), *more_tags]]
@@ -85,7 +85,7 @@ def read_retag_request(path: Path, *, more_tags: Sequence[str] = (), status: Map
 
 def read_status(path: Path) -> dict[str, str]:
     """Read Bazel's workspace status file: a key, a space and a value on each line."""
-    pairs = (line.partition(" ") for line in path.read_text(encoding="utf-8", errors="replace").splitlines())
+    pairs = (line.partition(" ") for line in read_text(path).splitlines())
     return {key: value for key, _, value in pairs}
 
 
@@ -118,8 +118,7 @@ def _tag(text: str, status: Mapping[str, str], problems: list[str]) -> str:
     if unknown:
         known = ", ".join(sorted(status)) or "nothing"
         problems.append(
-            f'the tag "{text}" wants {unknown[0]}, but the stable workspace status has: {known}; '
-            f"let --workspace_status_command print {unknown[0]}"
+            f'the tag "{text}" wants {unknown[0]}, but the stable workspace status has: {known}; {_remedy(unknown[0])}'
         )
         return text
     tag = _STAMP.sub(lambda match: status[match[1]], text)
@@ -128,6 +127,16 @@ def _tag(text: str, status: Mapping[str, str], problems: list[str]) -> str:
     except UsageError as error:
         problems.append(f"{error}; mend it in tags" if tag == text else f'{error}; it comes of "{text}" in tags')
     return tag
+
+
+def _remedy(key: str) -> str:
+    """How a key gets into the stable workspace status."""
+    if key.startswith("STABLE_"):
+        return f"let --workspace_status_command print {key}"
+    return (
+        "of what --workspace_status_command prints, only keys that start with STABLE_ are stable: let it print "
+        f"STABLE_{key}, and write {{STABLE_{key}}}"
+    )
 
 
 def _repository(text: str, problems: list[str]) -> ImageReference | None:

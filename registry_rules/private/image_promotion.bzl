@@ -21,6 +21,7 @@ different images. `bazel run` carries it out as that of an `image_retag`, and ta
 `ad_hoc`. If anything cannot be done, nothing of all is done, unless `--keep-going` says so.""",
     attrs = registry_tool.attrs | registry_tool.online_attrs | {
         "retags": attr.label_list(
+            allow_empty = False,
             doc = "The `image_retag`s, and other `image_promotion`s; each is there once.",
             mandatory = True,
             providers = [ImageRetagInfo],

@@ -29,17 +29,18 @@ def _image_retag_impl(ctx):
         status = ctx.info_file if ctx.file.tags_file or [tag for tag in ctx.attr.image_tags if "{" in tag] else None,
         tags = ctx.file.tags_file,
     )
-    plan = promotion_plan.write(ctx, [retag])
+    plan = promotion_plan.write(ctx, [retag], ad_hoc = True)
     return promotion_plan.executable(ctx, plan, [retag]) + [ImageRetagInfo(retags = depset([retag]))]
 
 def _layout(ctx):
     """The directory of the OCI layout, or its marker where a rule gives its files one by one; None if it is neither."""
-    directories = [file for file in ctx.files.image if file.is_directory]
+    if len(ctx.files.image) == 1:
+        # Bazel does not know whether a file of the source tree is a directory, but the tool sees it.
+        return ctx.files.image[0]
     markers = [file for file in ctx.files.image if file.basename == "oci-layout"]
-    found = directories if len(ctx.files.image) == 1 else markers
 
     # That it is neither is for the tool to say: fail() would show a traceback.
-    return found[0] if len(found) == 1 else None
+    return markers[0] if len(markers) == 1 else None
 
 _image_retag = rule(
     implementation = _image_retag_impl,
@@ -102,9 +103,10 @@ def image_retag(
 
     Args:
         name: The name of the target.
-        image: The image: a target with `PinnedImageInfo`, such as `:images.redis`; or a target whose one output is a
-            directory in the OCI image layout, such as `oci_image` of rules_oci, or all files of such a directory. A
-            layout needs `repositories`.
+        image: The image: a target with `PinnedImageInfo`, such as `:images.redis`; or a directory in the OCI image
+            layout: one of the source tree (all files of it, by `glob()`, are better, as Bazel looks for no changes
+            within a directory), a target with such a directory as its one output, such as `oci_image` of
+            rules_oci, or one that gives all files of it. A layout needs `repositories`.
         tags: list of the image's new tags, such as `["prod"]`. `{STABLE_VERSION}` in a tag stands for what
             `--workspace_status_command` prints for that key.
         repositories: list of the repositories where the image is to have the tags, such as `["ghcr.io/team/app"]`,
@@ -113,7 +115,8 @@ def image_retag(
         **kwargs: More attributes:
             `tags_file`, a file with more tags, one a line;
             `overwrite`, what may become of a tag that is on another image: it moves (`moving`), or that is an error
-            (`immutable`); by default what the policy says, and without a policy it moves;
+            (`immutable`); by default what the policy says, and without a policy it moves; `moving` is an error where
+            the policy holds a tag immutable, by a pattern or by a `default` that is written down in it;
             `policy`, the policy file, by default the one of `--@registry_rules//:promotion_policy`;
             `requires`, list of what the image must have: `signature`, or types of attestations;
             `ad_hoc`, list of what people may add on the command line: `tag`, `repository`;

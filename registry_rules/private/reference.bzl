@@ -1,5 +1,7 @@
 """split_reference: the parts of an image reference that a provider shows at analysis time."""
 
+load("@bazel_skylib//lib:paths.bzl", "paths")
+
 visibility([
     "//registry_rules/...",
     "//tests/starlark/...",
@@ -24,7 +26,7 @@ def split_reference(text):
     name, _, digest = text.partition("@")
     if name.startswith(_LAYOUT + ":"):
         path, tag = _split_tag(name.removeprefix(_LAYOUT + ":"))
-        return struct(registry = _LAYOUT, repository = path, tag = tag, digest = digest)
+        return struct(registry = _LAYOUT, repository = _normalized(path), tag = tag, digest = digest)
     name, tag = _split_tag(name)
     registry, repository = _split_host(name)
     return struct(
@@ -33,6 +35,10 @@ def split_reference(text):
         tag = tag if tag or digest else "latest",
         digest = digest,
     )
+
+def _normalized(path):
+    normalized = paths.normalize(path) if path else ""
+    return normalized[1:] if normalized.startswith("//") else normalized
 
 def _split_tag(name):
     before, colon, after = name.rpartition(":")
@@ -44,6 +50,8 @@ def _split_host(name):
     first, slash, rest = name.partition("/")
     is_host = slash and ("." in first or ":" in first or first == "localhost" or first != first.lower())
     registry, repository = (first, rest) if is_host else (_DOCKER_HUB, name)
+    if "." in registry or ":" in registry or registry.lower() == "localhost":
+        registry = registry.lower()
     if registry in _DOCKER_HUB_ALIASES:
         registry = _DOCKER_HUB
     if registry == _DOCKER_HUB and "/" not in repository:

@@ -18,15 +18,17 @@ def _options(ctx):
     """How to talk to registries: by the build setting, then by the attribute, so that the latter has the last word."""
     return ctx.attr._registry_options[BuildSettingInfo].value + ctx.attr.registry_options
 
-def _executable(ctx, arguments, files = depset()):
+def _executable(ctx, arguments, files = depset(), moved = {}):
     """Makes a target executable: the tool itself under the target's name, with arguments before the user's own.
 
     No script stands in between; the arguments travel in an environment variable.
 
     Args:
         ctx: the rule's context; its `_registry` attribute is the tool
-        arguments: list of strings and of Files, which the tool finds in the runfiles
+        arguments: list of strings, of Files, which the tool finds in the runfiles, and of structs with a `runfile`, the
+            path of one
         files: depset of Files to find in the runfiles beside those
+        moved: dict from a path in the runfiles to the File that is to be there
 
     Returns:
         struct of `file`, `runfiles` and `environment`, a `RunEnvironmentInfo`
@@ -38,15 +40,21 @@ def _executable(ctx, arguments, files = depset()):
         is_executable = True,
     )
     inputs = [argument for argument in arguments if type(argument) == "File"]
-    encoded = [
-        {"runfile": _runfiles_path(ctx, argument)} if type(argument) == "File" else argument
-        for argument in arguments
-    ]
+    encoded = [_encoded(ctx, argument) for argument in arguments]
     return struct(
         environment = RunEnvironmentInfo(environment = {"REGISTRY_RULES_ARGS": json.encode(encoded)}),
         file = output,
-        runfiles = ctx.runfiles(inputs, transitive_files = files).merge(ctx.attr._registry[DefaultInfo].default_runfiles),
+        runfiles = ctx.runfiles(
+            inputs,
+            root_symlinks = moved,
+            transitive_files = files,
+        ).merge(ctx.attr._registry[DefaultInfo].default_runfiles),
     )
+
+def _encoded(ctx, argument):
+    if type(argument) == "File":
+        return {"runfile": _runfiles_path(ctx, argument)}
+    return argument if type(argument) == "string" else {"runfile": argument.runfile}
 
 def _runfiles_path(ctx, file):
     if file.short_path.startswith("../"):

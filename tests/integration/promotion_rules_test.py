@@ -37,6 +37,39 @@ tree = rule(
     },
 )
 """
+MODES_RULE = """\
+def _modes_impl(ctx):
+    built = ctx.actions.declare_directory(ctx.label.name)
+    ctx.actions.run_shell(
+        arguments = [[file.dirname for file in ctx.files.srcs if file.basename == "oci-layout"][0], built.path],
+        command = 'cp -RL "$1/." "$2/"',
+        inputs = ctx.files.srcs,
+        outputs = [built],
+    )
+    return DefaultInfo(files = depset([built]))
+
+by_mode = rule(
+    implementation = _modes_impl,
+    attrs = {"srcs": attr.label_list(allow_files = True)},
+)
+
+_mode = transition(
+    implementation = lambda settings, attr: {"//command_line_option:compilation_mode": attr.mode},
+    inputs = [],
+    outputs = ["//command_line_option:compilation_mode"],
+)
+
+in_mode = rule(
+    implementation = lambda ctx: DefaultInfo(files = depset(ctx.files.image)),
+    attrs = {
+        "image": attr.label(cfg = _mode),
+        "mode": attr.string(),
+        "_allowlist_function_transition": attr.label(
+            default = "@bazel_tools//tools/allowlists/function_transition_allowlist",
+        ),
+    },
+)
+"""
 
 
 def edges(workspace: Workspace, package: Package, plan: str) -> list[tuple[str, str]]:
@@ -157,9 +190,12 @@ def test_people_add_on_the_command_line_what_the_target_allows_and_nothing_else(
     locked.declare(
         images_of(locked),
         retag=("base", ["prod"]),
-        more='image_retag(name = "open", image = ":images.app", tags = ["prod"], ad_hoc = ["tag"])\n',
+        more='image_retag(name = "open", image = ":images.app", tags = ["prod"], ad_hoc = ["tag"])\n'
+        'image_promotion(name = "alone", retags = [":open"])\n',
     )
     fails(workspace.run(locked.label("promote"), "--tag", "x"), 2, "does not allow --tag", 'ad_hoc = ["tag"]')
+    succeeds(workspace.build(locked.label("alone")))
+    fails(workspace.run(locked.label("alone"), "--tag", "x"), 2, f"{locked.label('alone')} does not allow --tag")
     fails(workspace.run(locked.label("open"), "--repository", "oci-layout:x"), 2, "does not allow --repository")
     succeeds(workspace.run(locked.label("open"), "--tag", "extra"))
     assert layout_tags(locked.layout("app"))["extra"] == index("app").digest
@@ -175,3 +211,47 @@ def test_a_promotion_from_a_stale_lock_is_refused(workspace: Workspace, locked: 
     succeeds(workspace.type_in(failed.proposed))
     succeeds(workspace.run(locked.label("promote")))
     assert layout_tags(locked.layout("app"))["prod"] == index("app, mended").digest
+
+
+def test_a_promotion_of_nothing_is_refused(workspace: Workspace, package: Package) -> None:
+    package.declare(images_of(package), more='image_promotion(name = "none", retags = [])\n')
+    fails(workspace.build(package.label("none")), 1, "in retags attribute of image_promotion", "must be non empty")
+
+
+def test_the_retag_of_another_module_runs(workspace: Workspace) -> None:
+    target = "//examples/quickstart:promote"
+    failed = fails(workspace.run(f"@registry_rules{target}", "--dry-run"), 1, f"{target}: oci-layout:examples/")
+    assert len(failed.complaints) == 3, "one for each tag, and one for all"
+
+
+def test_one_target_in_two_configurations_is_two_layouts(workspace: Workspace, locked: Package) -> None:
+    (locked.folder / "modes.bzl").write_text(MODES_RULE, encoding="utf-8")
+    write_layout(locked.layout("fast"), {"1.0": single("fast")})
+    write_layout(locked.layout("slow"), {"1.0": single("slow")})
+    shelf = f"oci-layout:{locked.name}/registry/shelf"
+    locked.declare(
+        images_of(locked),
+        more=f"""
+load(":modes.bzl", "by_mode", "in_mode")
+config_setting(name = "opt", values = {{"compilation_mode": "opt"}})
+filegroup(name = "fast", srcs = glob(["registry/fast/**"]))
+filegroup(name = "slow", srcs = glob(["registry/slow/**"]))
+by_mode(name = "built", srcs = select({{":opt": [":fast"], "//conditions:default": [":slow"]}}))
+in_mode(name = "fast_image", image = ":built", mode = "opt")
+in_mode(name = "slow_image", image = ":built", mode = "dbg")
+image_retag(name = "first", image = ":fast_image", tags = ["fast"], repositories = ["{shelf}"])
+image_retag(name = "second", image = ":slow_image", tags = ["slow"], repositories = ["{shelf}"])
+image_promotion(name = "all", retags = [":first", ":second"])
+""",
+    )
+    succeeds(workspace.run(locked.label("all")))
+    assert layout_tags(locked.layout("shelf")) == {"fast": single("fast").digest, "slow": single("slow").digest}
+
+
+def test_a_directory_of_the_source_tree_is_promoted(workspace: Workspace, locked: Package) -> None:
+    shelf = f"oci-layout:{locked.name}/registry/shelf"
+    write_layout(locked.layout("single"), {"1.0": index("app")})
+    retag = f'image_retag(name = "retag", image = "registry/single", tags = ["x"], repositories = ["{shelf}"])\n'
+    locked.declare(images_of(locked), more=retag)
+    succeeds(workspace.run(locked.label("retag")))
+    assert layout_tags(locked.layout("shelf")) == {"x": index("app").digest}

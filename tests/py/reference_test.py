@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import posixpath
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,7 +32,9 @@ REFERENCE = st.builds(
 LAYOUT = st.builds(
     ImageReference,
     registry=st.just("oci-layout"),
-    repository=st.from_regex(r"/?[a-zA-Z0-9_.-]{1,8}(/[a-zA-Z0-9_.-]{1,8}){0,3}", fullmatch=True),
+    repository=st.from_regex(r"/?[a-zA-Z0-9_.-]{1,8}(/[a-zA-Z0-9_.-]{1,8}){0,3}", fullmatch=True).map(
+        posixpath.normpath
+    ),
     tag=st.none() | TAG,
     digest=st.none() | DIGEST,
 )

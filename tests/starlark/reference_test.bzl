@@ -9,12 +9,21 @@ visibility("private")
 
 _DIGEST = "@sha256:" + 64 * "0"
 _CASES = {
+    "GHCR.io/team/app:1": ("ghcr.io", "team/app", "1"),
     "HOST/app": ("HOST", "app", "latest"),
+    "Host:5000/app": ("host:5000", "app", "latest"),
+    "INDEX.docker.io/redis": ("docker.io", "library/redis", "latest"),
+    "LOCALHOST/app": ("localhost", "app", "latest"),
     "[::1]:5000/app:1": ("[::1]:5000", "app", "1"),
     "ghcr.io/team/app:1.4": ("ghcr.io", "team/app", "1.4"),
     "host:5000/a/b": ("host:5000", "a/b", "latest"),
     "index.docker.io/redis": ("docker.io", "library/redis", "latest"),
     "localhost/app": ("localhost", "app", "latest"),
+    "oci-layout:.": ("oci-layout", ".", ""),
+    "oci-layout:../some//dir/": ("oci-layout", "../some/dir", ""),
+    "oci-layout:./some/dir/:tag": ("oci-layout", "some/dir", "tag"),
+    "oci-layout://some/../dir": ("oci-layout", "/dir", ""),
+    "oci-layout:some/../../other/./dir:tag": ("oci-layout", "../other/dir", "tag"),
     "oci-layout:some/dir": ("oci-layout", "some/dir", ""),
     "oci-layout:some/dir:tag": ("oci-layout", "some/dir", "tag"),
     "redis": ("docker.io", "library/redis", "latest"),

@@ -108,7 +108,7 @@ def _open_client(options: argparse.Namespace) -> Client:
         client_certificate=(certificate, str(options.client_key))
         if certificate and options.client_key
         else certificate,
-        insecure_registries=frozenset(options.insecure_registry),
+        insecure_registries=frozenset(host.lower() for host in options.insecure_registry),
     )
     keychain = default_keychain(
         os.environ,
@@ -149,7 +149,7 @@ def _mirror(text: str) -> tuple[str, str]:
     if not registry or not mirror or "://" in text:
         message = f'"{text}" is not REGISTRY=HOST, as docker.io=mirror.example.com'
         raise argparse.ArgumentTypeError(message)
-    return registry, mirror
+    return registry.lower(), mirror
 
 
 def _positive(text: str) -> float:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from registry_client.errors import RegistryError, RegistryUnreachableError, is_not_found
+from registry_client.errors import RegistryError, RegistryUnreachableError, UsageError, is_not_found
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -81,8 +81,17 @@ def root() -> Path:
 
 
 def typed_path(text: str) -> Path:
-    """The file that a person means by a path: ``bazel run`` starts the tool elsewhere than where it was typed."""
-    return Path(os.environ.get("BUILD_WORKING_DIRECTORY") or Path.cwd(), Path(text).expanduser())
+    """The file that a person means by a path: ``bazel run`` starts the tool elsewhere than where it was typed.
+
+    Raises:
+        UsageError: It starts with the home of somebody whom this machine does not know.
+    """
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError as error:
+        message = f'"{text}" is in a home directory that this machine does not know; write the path in full'
+        raise UsageError(message) from error
+    return Path(os.environ.get("BUILD_WORKING_DIRECTORY") or Path.cwd(), path)
 
 
 def layout_directory(path: str) -> Path:

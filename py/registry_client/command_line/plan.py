@@ -11,6 +11,7 @@ from registry_client.command_line.console import DONE, layout_directory
 from registry_client.documents import read_text
 from registry_client.errors import UsageError
 from registry_client.layout import LayoutStore
+from registry_client.layout_index import MARKER
 from registry_client.operations.planning import Retag, make_plan
 from registry_client.policy import Policy, read_policy
 from registry_client.reference import OCI_LAYOUT, ImageReference, parse_reference
@@ -24,6 +25,7 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     """Make a parser that of ``plan``."""
     parser.set_defaults(run=_plan, retags=[])
     parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--ad-hoc", action="store_true", help="let people add what the target allows")
     parser.add_argument("--status", type=Path, help="the stable workspace status, for stamps in tags")
     parser.add_argument("--retag", action=_NewRetag, metavar="REQUEST", required=True, help="what a target declares")
     group = parser.add_argument_group("for the target before")
@@ -77,14 +79,14 @@ class _OfRetag(argparse.Action):
 
 def _plan(options: argparse.Namespace) -> int:
     status = read_status(options.status) if options.status else {}
-    plan = make_plan([_read(arguments, status) for arguments in options.retags])
+    plan = make_plan([_read(arguments, status) for arguments in options.retags], ad_hoc=options.ad_hoc)
     options.output.write_text(plan.to_text(), encoding="utf-8")
     return DONE
 
 
 def _read(arguments: _Arguments, status: dict[str, str]) -> Retag:
     tags, policy = arguments.path("tags"), arguments.path("policy")
-    more_tags = read_text(tags, tags.name).split() if tags else []
+    more_tags = read_text(tags).split() if tags else []
     request = read_retag_request(arguments.request, more_tags=more_tags, status=status)
     source = _source(arguments, request)
     if source.is_layout and "layout" in arguments.files and not request.repositories:
@@ -93,21 +95,28 @@ def _read(arguments: _Arguments, status: dict[str, str]) -> Retag:
     return Retag(request=request, source=source, policy=read_policy(policy) if policy else Policy())
 
 
+def _pinned(path: Path, request: RetagRequest) -> ImageReference:
+    reference = parse_reference(read_text(path).strip())
+    if reference.digest is None:
+        message = (
+            f"{request.target}: {path.name} names {reference} without a digest, so that nobody knows what would be "
+            "promoted; name an image of an image_lock as image"
+        )
+        raise UsageError(message)
+    return reference.pinned(reference.digest)
+
+
 def _source(arguments: _Arguments, request: RetagRequest) -> ImageReference:
     image = arguments.path("image")
     if image is not None:
-        reference = parse_reference(read_text(image, image.name).strip())
-        if reference.digest is None:
-            message = f"{request.target}: {image.name} has {reference}, which names no digest; pin it by image_lock"
-            raise UsageError(message)
-        return reference
-    if "layout" not in arguments.files:
+        return _pinned(image, request)
+    name, directory = arguments.files.get("layout", ("", ""))
+    if not name or not (Path(directory).is_dir() or Path(directory).name == MARKER):
         message = (
             f"{request.target}: {request.image} is neither an image of an image_lock nor one OCI layout; name a target "
             "that gives one directory, or all files of one, as image"
         )
         raise UsageError(message)
-    name, directory = arguments.files["layout"]
     layout = parse_reference(f"{OCI_LAYOUT}:{name}")
     store = LayoutStore(Path(), {layout.repository: layout_directory(directory)})
     return layout.pinned(store.resolve(layout).digest)

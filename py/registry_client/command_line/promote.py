@@ -109,6 +109,7 @@ def _promote(options: argparse.Namespace) -> int:
     store = open_store(options)
     plan = read_plan(options.plan)
     if options.rollback:
-        return undo(store, options)
+        return undo(plan, store, options)
     repositories = [parse_repository(text) for text in options.repository]
-    return carry_out(with_additions(plan, options.tag, repositories), store, options)
+    larger = with_additions(plan, options.tag, repositories, target=options.target or options.plan.name)
+    return carry_out(larger, store, options)

@@ -16,8 +16,15 @@ from registry_client.command_line.console import (
     with_hint,
 )
 from registry_client.command_line.promotion_reports import HEADERS, changed
-from registry_client.errors import error_code
-from registry_client.operations.rollback import Outcome, RollbackResult, plan_rollback, roll_back
+from registry_client.errors import UsageError, error_code
+from registry_client.operations.rollback import (
+    Outcome,
+    RollbackResult,
+    check_old_images,
+    check_receipt,
+    plan_rollback,
+    roll_back,
+)
 from registry_client.receipt import read_receipt
 
 if TYPE_CHECKING:
@@ -25,12 +32,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from registry_client.operations.stores import AnyStore
+    from registry_client.plan import Plan
 
 
-def undo(store: AnyStore, options: argparse.Namespace) -> int:
+_OF_NO_USE = ("tag", "repository", "receipt", "attach_receipt", "no_referrers", "keep_going")
+"""Options of promotions that say nothing to a rollback."""
+
+
+def undo(plan: Plan, store: AnyStore, options: argparse.Namespace) -> int:
     """Put the tags back, and say what became of each.
 
     Args:
+        plan: What the target promotes.
         store: Where the images are.
         options: What was parsed.
 
@@ -39,10 +52,19 @@ def undo(store: AnyStore, options: argparse.Namespace) -> int:
 
     Raises:
         DocumentError: The receipt cannot be read.
+        UsageError: It is of another promotion, or there are options that are of no use.
     """
-    results = plan_rollback(read_receipt(options.rollback), store, force=options.force)
-    if not options.dry_run:
-        results = roll_back(results, store)
+    unfit = [f"--{name.replace('_', '-')}" for name in _OF_NO_USE if getattr(options, name)]
+    if unfit:
+        message = (
+            f"{', '.join(unfit)} cannot be with --rollback, which undoes what is in the receipt; leave it out, or undo "
+            "the promotion first"
+        )
+        raise UsageError(message)
+    receipt = read_receipt(options.rollback)
+    check_receipt(receipt, plan, options.target or options.plan.name)
+    results = plan_rollback(receipt, store, force=options.force)
+    results = check_old_images(results, store) if options.dry_run else roll_back(results, store)
     if options.json:
         print(json.dumps({"edges": [_described(result) for result in results]}, indent=2))
     else:

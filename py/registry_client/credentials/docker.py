@@ -136,4 +136,5 @@ def _scope(key: str) -> str:
     for version in ("/v1", "/v2"):
         name = name.removesuffix(version)
     host, slash, path = name.partition("/")
+    host = host.lower()
     return (DOCKER_HUB if host in DOCKER_HUB_ALIASES else host) + slash + path

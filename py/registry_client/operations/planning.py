@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from registry_client.errors import UsageError
+from registry_client.errors import PolicyError, UsageError
 from registry_client.plan import AdHoc, Edge, Plan, merge_edges
 from registry_client.reference import ImageReference, validate_tag
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from registry_client.policy import Policy
     from registry_client.retag_request import RetagRequest
@@ -30,37 +30,33 @@ class Retag:
     source: ImageReference
     policy: Policy
 
-    def edges(self) -> Iterator[Edge]:
+    def edges(self) -> list[Edge]:
         """The edges that it asks for: each tag in each repository.
 
         Raises:
-            PolicyError: The policy does not allow one.
+            PolicyError: The policy does not allow them; one line for each reason.
         """
+        requires = tuple(dict.fromkeys([*self.policy.requires, *self.request.requires]))
+
+        def edge(destination: ImageReference) -> Edge:
+            return Edge(
+                source=self.source,
+                destination=destination,
+                target=self.request.target,
+                overwrite=self.policy.permit(self.source, destination, self.request.overwrite),
+                requires=requires,
+            )
+
         repositories = self.request.repositories or [self.source]
-        yield from (self.edge(repository, tag) for repository in repositories for tag in self.request.tags)
-
-    def edge(self, repository: ImageReference, tag: str) -> Edge:
-        """The edge for one tag in one repository.
-
-        Raises:
-            PolicyError: The policy does not allow it.
-        """
-        destination = repository.tagged(tag)
-        self.policy.check(self.source, destination)
-        return Edge(
-            source=self.source,
-            destination=destination,
-            target=self.request.target,
-            overwrite=self.policy.overwrite_of(tag, self.request.overwrite),
-            requires=tuple(dict.fromkeys([*self.policy.requires, *self.request.requires])),
-        )
+        return _each(edge, [repository.tagged(tag) for repository in repositories for tag in self.request.tags])
 
 
-def make_plan(retags: Sequence[Retag]) -> Plan:
+def make_plan(retags: Sequence[Retag], *, ad_hoc: bool = False) -> Plan:
     """Put the edges of all targets together.
 
     Args:
-        retags: The targets. What one lets people add on the command line goes for that one alone, not for many.
+        retags: The targets.
+        ad_hoc: Whether people may add what the one target lets them; that goes for its own plan, not for a promotion.
 
     Returns:
         The plan.
@@ -74,7 +70,7 @@ def make_plan(retags: Sequence[Retag]) -> Plan:
         try:
             edges += retag.edges()
         except UsageError as error:
-            problems.append(f"{retag.request.target}: {error}")
+            problems += [f"{retag.request.target}: {line}" for line in str(error).splitlines()]
     try:
         merged = merge_edges(edges)
     except UsageError as error:
@@ -82,30 +78,32 @@ def make_plan(retags: Sequence[Retag]) -> Plan:
     if problems:
         raise UsageError("\n".join(problems))
     first = retags[0]
-    ad_hoc = None
-    if len(retags) == 1 and first.request.ad_hoc:
-        ad_hoc = AdHoc(allowed=first.request.ad_hoc, policy=first.policy, overwrite=first.request.overwrite)
-    return Plan(edges=merged, ad_hoc=ad_hoc)
+    if not ad_hoc or len(retags) > 1 or not first.request.ad_hoc:
+        return Plan(edges=merged)
+    allowed = AdHoc(allowed=first.request.ad_hoc, policy=first.policy, overwrite=first.request.overwrite)
+    return Plan(edges=merged, ad_hoc=allowed)
 
 
-def with_additions(plan: Plan, tags: Sequence[str], repositories: Sequence[ImageReference]) -> Plan:
+def with_additions(
+    plan: Plan, tags: Sequence[str], repositories: Sequence[ImageReference], *, target: str = "the plan"
+) -> Plan:
     """Add to a plan what people ask for on the command line.
 
     Args:
         plan: The plan.
         tags: More tags, in each repository.
         repositories: More repositories, each for all tags.
+        target: What made the plan, for messages.
 
     Returns:
         The larger plan.
 
     Raises:
-        UsageError: The plan does not let anybody add that, or the policy does not allow it.
+        UsageError: The plan does not let anybody add that, or the policy does not allow it; one line for each reason.
     """
-    target = plan.edges[0].target if plan.edges else "the plan"
     for option, wanted in (("tag", tags), ("repository", repositories)):
         if wanted and (plan.ad_hoc is None or option not in plan.ad_hoc.allowed):
-            message = f'{target} does not allow --{option}; add ad_hoc = ["{option}"] to it, if anybody may'
+            message = f'{target} does not allow --{option}; what does is an image_retag with ad_hoc = ["{option}"]'
             raise UsageError(message)
     if plan.ad_hoc is None or not (tags or repositories):
         return plan
@@ -114,16 +112,31 @@ def with_additions(plan: Plan, tags: Sequence[str], repositories: Sequence[Image
         raise UsageError(message)
     for tag in tags:
         validate_tag(tag)
+    if not plan.edges:
+        message = "the plan has no edges, so that nothing can be added to it; build it anew"
+        raise UsageError(message)
     first, ad_hoc = plan.edges[0], plan.ad_hoc
     places = list(dict.fromkeys(replace(edge.destination, tag=None) for edge in plan.edges))
     every_place = dict.fromkeys([*places, *(replace(repository, tag=None) for repository in repositories)])
     every_tag = dict.fromkeys([*(edge.destination.tag for edge in plan.edges if edge.destination.tag), *tags])
-    added = [_added(first, ad_hoc, place.tagged(tag)) for place in every_place for tag in every_tag]
     there = {edge.destination for edge in plan.edges}
-    return replace(plan, edges=[*plan.edges, *(edge for edge in added if edge.destination not in there)])
+
+    def edge(destination: ImageReference) -> Edge:
+        overwrite = ad_hoc.policy.permit(first.source, destination, ad_hoc.overwrite)
+        return replace(first, destination=destination, overwrite=overwrite)
+
+    wanted = [place.tagged(tag) for place in every_place for tag in every_tag]
+    return replace(plan, edges=[*plan.edges, *_each(edge, [each for each in wanted if each not in there])])
 
 
-def _added(like: Edge, ad_hoc: AdHoc, destination: ImageReference) -> Edge:
-    ad_hoc.policy.check(like.source, destination)
-    overwrite = ad_hoc.policy.overwrite_of(str(destination.tag), ad_hoc.overwrite)
-    return replace(like, destination=destination, overwrite=overwrite)
+def _each(edge: Callable[[ImageReference], Edge], destinations: Sequence[ImageReference]) -> list[Edge]:
+    """Make an edge for each destination; the error has all reasons why that cannot be."""
+    edges, problems = [], []
+    for destination in destinations:
+        try:
+            edges.append(edge(destination))
+        except PolicyError as error:
+            problems += str(error).splitlines()
+    if problems:
+        raise PolicyError("\n".join(dict.fromkeys(problems)))
+    return edges

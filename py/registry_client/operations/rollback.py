@@ -6,14 +6,25 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from registry_client.errors import MovedTagError, RegistryClientError, RegistryError, TagDeletionError
+from registry_client.errors import (
+    LostImageError,
+    MovedTagError,
+    PolicyError,
+    RegistryClientError,
+    RegistryError,
+    TagDeletionError,
+    UsageError,
+    is_not_found,
+)
 from registry_client.operations.selection import digest_if_there
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from registry_client.operations.stores import AnyStore
+    from registry_client.plan import Plan
     from registry_client.receipt import Receipt, ReceiptEdge
+    from registry_client.reference import ImageReference
 
 _CANNOT_DELETE = frozenset({400, 404, 405, 501})
 
@@ -49,6 +60,40 @@ class RollbackResult:
         return replace(self, outcome=Outcome.FAILED, error=error)
 
 
+def check_receipt(receipt: Receipt, plan: Plan, target: str) -> None:
+    """Refuse the receipt of another promotion, by the repositories that it is about.
+
+    The tags may be others than those of the plan, as these may have a stamp.
+
+    Args:
+        receipt: What a promotion did.
+        plan: What the target promotes.
+        target: The target, for the message.
+
+    Raises:
+        UsageError: Tags of the receipt are in repositories that the plan neither has nor lets anybody add.
+    """
+    own = {edge.destination.name for edge in plan.edges}
+    others = [edge for edge in receipt.edges if edge.destination.name not in own and not _may_be_added(edge, plan)]
+    if others:
+        names = ", ".join(dict.fromkeys(edge.destination.name for edge in others))
+        message = (
+            f"the receipt is not one of {target}: it is about {names}, where that promotes nothing to; "
+            f"it was made by {', '.join(dict.fromkeys(edge.target for edge in others))}"
+        )
+        raise UsageError(message)
+
+
+def _may_be_added(edge: ReceiptEdge, plan: Plan) -> bool:
+    if plan.ad_hoc is None or "repository" not in plan.ad_hoc.allowed:
+        return False
+    try:
+        plan.ad_hoc.policy.permit(edge.source, edge.destination, None)
+    except PolicyError:
+        return False
+    return True
+
+
 def plan_rollback(receipt: Receipt, store: AnyStore, *, force: bool) -> list[RollbackResult]:
     """Look which tags are to be put back; write nothing.
 
@@ -67,6 +112,31 @@ def plan_rollback(receipt: Receipt, store: AnyStore, *, force: bool) -> list[Rol
     ]
 
 
+def check_old_images(results: Sequence[RollbackResult], store: AnyStore) -> list[RollbackResult]:
+    """Look whether the images are still there that tags are to be put back on; write nothing.
+
+    Args:
+        results: What ``plan_rollback`` found.
+        store: Where the images are.
+
+    Returns:
+        One result for each tag, in order: pending, unchanged or failed.
+    """
+    places = _old_places(results)
+    looks = dict(zip(places, store.each(lambda place: digest_if_there(store, place), places), strict=True))
+
+    def looked_at(result: RollbackResult) -> RollbackResult:
+        if result.outcome is not Outcome.PENDING or result.edge.old is None:
+            return result
+        place = result.edge.destination.pinned(result.edge.old)
+        look = looks[place]
+        if isinstance(look, RegistryClientError):
+            return result.failed(look)
+        return result if look else result.failed(_lost(place))
+
+    return [looked_at(result) for result in results]
+
+
 def roll_back(results: Sequence[RollbackResult], store: AnyStore) -> list[RollbackResult]:
     """Put back the tags that are pending.
 
@@ -79,8 +149,7 @@ def roll_back(results: Sequence[RollbackResult], store: AnyStore) -> list[Rollba
     Returns:
         One result for each tag, in order: restored, removed, unchanged or failed.
     """
-    pending = [result.edge for result in results if result.outcome is Outcome.PENDING]
-    places = list(dict.fromkeys(edge.destination.pinned(edge.old) for edge in pending if edge.old))
+    places = _old_places(results)
     images = dict(zip(places, store.each(store.get_image, places), strict=True))
 
     def restore(result: RollbackResult) -> RollbackResult:
@@ -89,7 +158,10 @@ def roll_back(results: Sequence[RollbackResult], store: AnyStore) -> list[Rollba
         old = result.edge.old
         if old is None:
             return _take_away(result, store)
-        image = images[result.edge.destination.pinned(old)]
+        place = result.edge.destination.pinned(old)
+        image = images[place]
+        if is_not_found(image if isinstance(image, RegistryClientError) else None):
+            raise _lost(place)
         if isinstance(image, RegistryClientError):
             raise image
         store.put_image(result.edge.destination, image)
@@ -101,9 +173,19 @@ def roll_back(results: Sequence[RollbackResult], store: AnyStore) -> list[Rollba
     ]
 
 
-def _looked_at(
-    edge: ReceiptEdge, look: str | RegistryClientError | None, *, may_be_set: bool, force: bool
-) -> RollbackResult:
+def _old_places(results: Sequence[RollbackResult]) -> list[ImageReference]:
+    """The images that tags are to be put back on, each once."""
+    pending = [result.edge for result in results if result.outcome is Outcome.PENDING]
+    return list(dict.fromkeys(edge.destination.pinned(edge.old) for edge in pending if edge.old))
+
+
+def _lost(place: ImageReference) -> LostImageError:
+    return LostImageError(
+        f"the image that the tag was on is gone, so it cannot be put back on {place}; push that again"
+    )
+
+
+def _looked_at(edge: ReceiptEdge, look: str | RegistryClientError | None, *, force: bool) -> RollbackResult:
     result = RollbackResult(edge=edge)
     if isinstance(look, RegistryClientError):
         return result.failed(look)
