@@ -144,11 +144,12 @@ class Fields:
         return ".".join(part for part in (self._path, name) if part)
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, source: str = "") -> str:
     """Read a text.
 
     Args:
         path: The file.
+        source: Its name for messages, if that is another than the file's.
 
     Returns:
         Its content.
@@ -160,7 +161,7 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        message = f"{path.name}: not a text in UTF-8"
+        message = f"{source or path.name}: not a text in UTF-8"
         raise DocumentError(message) from error
 
 

@@ -8,7 +8,7 @@ import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from registry_client.documents import read_fields
+from registry_client.documents import read_document
 from registry_client.errors import UsageError
 from registry_client.platforms import parse_platform
 from registry_client.reference import ImageReference, parse_reference
@@ -92,7 +92,7 @@ def read_lock_request(path: Path) -> LockRequest:
     Raises:
         UsageError: A name is no target name, or a reference is none; one line for each.
     """
-    fields = read_fields(path)
+    fields = read_document(path)
     target = fields.take("target", str)
     images = fields.take("images", dict)
     lockfile = fields.take("lockfile", str, default="")

@@ -198,7 +198,7 @@ def test_nothing_more_is_asked_once_everything_is_found(tmp_path: Path) -> None:
     registry.add("a", attestation(ONE))
     with served(registry):
         check_evidence(any_store(tmp_path), parse_reference(f"{registry.address}/a@{ONE.digest}"), [SLSA])
-    assert not any(".sig" in request for request in registry.seen)
+    assert not any(".att" in request for request in registry.seen)
 
 
 def test_a_signature_that_one_does_not_get_is_an_error(tmp_path: Path) -> None:

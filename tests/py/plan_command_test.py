@@ -127,15 +127,15 @@ def test_a_file_that_is_no_text_is_one_sentence(root: Path, capsys: pytest.Captu
     assert said == f"error: {name}: not a text in UTF-8\n"
 
 
-def test_a_status_that_is_no_text_is_read_as_far_as_it_is(root: Path) -> None:
+def test_a_status_that_is_no_text_is_named(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (root / "status").write_bytes(b"BUILD_USER \xff\nSTABLE_VERSION 1\n")
     retag(root, tags=["{STABLE_VERSION}"])
-    assert plan("--status", "status", "--retag", "retag.json", "--image", "image") == DONE
-    assert edges(root)[0]["destination"] == "a.example/app:1"
+    assert plan("--status", "status", "--retag", "retag.json", "--image", "image") == USAGE
+    assert capsys.readouterr().err == "error: status: not a text in UTF-8\n"
 
 
 def test_what_people_may_add_is_in_the_plan(root: Path) -> None:
     retag(root, adHoc=["tag"], overwrite="immutable")
-    assert plan("--retag", "retag.json", "--image", "image") == DONE
+    assert plan("--ad-hoc", "--retag", "retag.json", "--image", "image") == DONE
     document = json.loads((root / "plan.json").read_text())
     assert document["adHoc"] == {"allowed": ["tag"], "overwrite": "immutable", "policy": {"policyVersion": 1}}

@@ -110,8 +110,8 @@ def test_tags_and_repositories_are_added_to_each_other(workspace: Workspace) -> 
     [
         ({"tags": ["-"]}, '"-" is not a tag: .*; mend it in tags'),
         ({"repositories": ["UPPER CASE"]}, '"UPPER CASE" is not a repository: .*; mend it in repositories'),
-        ({"repositories": ["a/b:t"]}, '"a/b:t" is not a repository; mend it in repositories'),
-        ({"repositories": ["a/b", "A.io/b", "docker.io/a/b"]}, '"docker.io/a/b:tag" is there twice'),
+        ({"repositories": ["a/b:t"]}, '"a/b:t" is not a repository, but an image in one: .*; mend it in repositories'),
+        ({"repositories": ["a/b", "A.io/b", "docker.io/a/b"]}, 'the repository "docker.io/a/b" is there twice'),
         ({"adHoc": ["policy"]}, '"policy" is none of repository, tag'),
     ],
 )

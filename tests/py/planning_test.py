@@ -59,15 +59,16 @@ def test_everything_that_is_wrong_is_a_line_of_its_own() -> None:
 
 def test_only_a_plan_of_one_target_may_be_added_to() -> None:
     open_to_all = retag("1", ad_hoc=["tag"], overwrite=Overwrite.IMMUTABLE, policy=Policy(moving=["x"]))
-    assert make_plan([open_to_all]).ad_hoc == AdHoc(
+    assert make_plan([open_to_all], ad_hoc=True).ad_hoc == AdHoc(
         allowed=["tag"], policy=Policy(moving=["x"]), overwrite=Overwrite.IMMUTABLE
     )
-    assert make_plan([open_to_all, retag("2")]).ad_hoc is None
-    assert make_plan([retag("1")]).ad_hoc is None
+    assert make_plan([open_to_all]).ad_hoc is None
+    assert make_plan([open_to_all, retag("2")], ad_hoc=True).ad_hoc is None
+    assert make_plan([retag("1")], ad_hoc=True).ad_hoc is None
 
 
 def open_plan(*tags: str, policy: Policy | None = None, **more: Any) -> Plan:  # noqa: ANN401
-    return make_plan([retag(*tags, policy=policy, ad_hoc=["tag", "repository"], **more)])
+    return make_plan([retag(*tags, policy=policy, ad_hoc=["tag", "repository"], **more)], ad_hoc=True)
 
 
 def test_a_tag_is_added_in_every_repository() -> None:
@@ -97,9 +98,9 @@ def test_nothing_to_add_leaves_a_plan_as_it_is() -> None:
 def test_what_the_target_does_not_allow_is_not_added(
     allowed: list[str], tags: list[str], repositories: list[Any], option: str
 ) -> None:
-    plan = make_plan([retag("1", ad_hoc=allowed)])
-    with pytest.raises(UsageError, match=rf'^//:promote does not allow --{option}; add ad_hoc = \["{option}"\] to it'):
-        with_additions(plan, tags, repositories)
+    plan = make_plan([retag("1", ad_hoc=allowed)], ad_hoc=True)
+    with pytest.raises(UsageError, match=rf'^//:it does not allow --{option}; .* with ad_hoc = \["{option}"\]$'):
+        with_additions(plan, tags, repositories, target="//:it")
 
 
 def test_what_is_added_is_under_the_policy() -> None:

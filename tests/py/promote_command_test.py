@@ -238,7 +238,7 @@ def test_people_may_add_what_the_plan_allows(it: Workspace, capsys: pytest.Captu
     assert sorted(it.layouts.get_tags("oci-layout:out")) == ["2", "3"]
     it.plan((ONE, "oci-layout:app", "oci-layout:app:2"))
     assert it.promote("--tag", "3") == USAGE
-    assert "//:promote does not allow --tag" in capsys.readouterr().err
+    assert "plan.json does not allow --tag" in capsys.readouterr().err
 
 
 def test_a_layout_of_the_plan_may_be_anywhere(it: Workspace) -> None:

@@ -59,8 +59,9 @@ def test_stamps_stand_for_the_workspace_status(tmp_path: Path) -> None:
 def test_a_stamp_that_is_not_there_is_named_beside_those_that_are(tmp_path: Path) -> None:
     assert complaints(tmp_path, tags=["{A}"], status={"B": "1", "C": "2"}) == [
         (
-            '//:promote: the tag "{A}" wants A, but the stable workspace status has: B, C; '
-            "let --workspace_status_command print A"
+            '//:promote: the tag "{A}" wants A, but the stable workspace status has: B, C; of what '
+            "--workspace_status_command prints, only keys that start with STABLE_ are stable: "
+            "let it print STABLE_A, and write {STABLE_A}"
         )
     ]
     assert "has: nothing;" in complaints(tmp_path, tags=["{A}"])[0]

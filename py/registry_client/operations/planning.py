@@ -112,9 +112,6 @@ def with_additions(
         raise UsageError(message)
     for tag in tags:
         validate_tag(tag)
-    if not plan.edges:
-        message = "the plan has no edges, so that nothing can be added to it; build it anew"
-        raise UsageError(message)
     first, ad_hoc = plan.edges[0], plan.ad_hoc
     places = list(dict.fromkeys(replace(edge.destination, tag=None) for edge in plan.edges))
     every_place = dict.fromkeys([*places, *(replace(repository, tag=None) for repository in repositories)])

@@ -185,7 +185,9 @@ def _lost(place: ImageReference) -> LostImageError:
     )
 
 
-def _looked_at(edge: ReceiptEdge, look: str | RegistryClientError | None, *, force: bool) -> RollbackResult:
+def _looked_at(
+    edge: ReceiptEdge, look: str | RegistryClientError | None, *, may_be_set: bool, force: bool
+) -> RollbackResult:
     result = RollbackResult(edge=edge)
     if isinstance(look, RegistryClientError):
         return result.failed(look)
