@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from registry_client.session import Session
 
 _MAX_PAGES = 100
-_NO_SUCH_API = frozenset({400, 404, 405})
+_BAD_REQUEST = 400
+_NO_SUCH_API = frozenset({_BAD_REQUEST, 404, 405})
 """How registries say that they do not keep the list."""
-_ABSENT = frozenset({"NAME_UNKNOWN", "MANIFEST_UNKNOWN"})
-"""What one that does may say of a repository or an image that it does not have."""
+_UNSUPPORTED = "UNSUPPORTED"
+"""The code of one that knows the question, and says by it that it never answers it."""
 
 
 class Referrers:
@@ -41,7 +42,8 @@ class Referrers:
         """
         self._session = session
         self._get = get
-        self._without_api: set[str] = set()
+        self._with_api: set[str] = set()
+        self._without_api: set[tuple[str, str]] = set()
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def of(self, host: str, subject: ImageReference, tags: Collection[str] | None = None) -> list[Descriptor]:
@@ -58,19 +60,9 @@ class Referrers:
         Raises:
             RegistryClientError: The registry gives no proper answer.
         """
-        if host not in self._without_api:
-            try:
-                path = f"/v2/{subject.repository}/referrers/{subject.digest}"
-                return [
-                    Descriptor.from_json(entry)
-                    for page in pages(self._session, host, path)
-                    for entry in page.get("manifests") or ()
-                ]
-            except RegistryError as error:
-                if error.status_code not in _NO_SUCH_API:
-                    raise
-                if not any(each.code in _ABSENT for each in error.errors):
-                    self._without_api.add(host)
+        found = self._from_api(host, subject)
+        if found is not None:
+            return found
         if tags is not None and fallback_reference(subject).tag not in tags:
             return []
         index = self._fallback(subject)
@@ -96,8 +88,8 @@ class Referrers:
         with self._locks[str(listed)]:
             index = self._fallback(reference.pinned(subject.digest))
             document = parse_manifest(index.raw_manifest, str(listed)) if index else {}
-            entries = list(document.get("manifests") or ())
-            if any(entry.get("digest") == image.digest for entry in entries):
+            entries = _manifests(document, str(listed))
+            if any(Descriptor.from_json(entry).digest == image.digest for entry in entries):
                 return
             entries.append(image.referrer.to_json())
             whole = {"schemaVersion": 2, "mediaType": OCI_INDEX, **document, "manifests": entries}
@@ -113,6 +105,24 @@ class Referrers:
                 ),
             )
 
+    def _from_api(self, host: str, subject: ImageReference) -> list[Descriptor] | None:
+        """What the registry itself lists; None if it does not do so, for all images or for this one."""
+        place = (host, subject.repository)
+        if place in self._without_api and host not in self._with_api:
+            return None
+        path = f"/v2/{subject.repository}/referrers/{subject.digest}"
+        found: list[Descriptor] | None = None
+        try:
+            for page in pages(self._session, host, path):
+                self._with_api.add(host)
+                found = [*(found or ()), *map(Descriptor.from_json, _manifests(page, f"{host}{path}"))]
+        except RegistryError as error:
+            if found is not None or error.status_code not in _NO_SUCH_API:
+                raise
+            if _is_without_api(error):
+                self._without_api.add(place)
+        return found
+
     def _fallback(self, subject: ImageReference) -> Image | None:
         try:
             return self._get(fallback_reference(subject))
@@ -120,6 +130,26 @@ class Referrers:
             if is_not_found(error):
                 return None
             raise
+
+
+def _is_without_api(error: RegistryError) -> bool:
+    """Whether a registry that has not answered yet will not do so for any other image of the repository either.
+
+    What has a code of its own, or is a complaint about the request, is about this one image or about a repository that
+    is not there yet.
+    """
+    if error.errors:
+        return any(each.code == _UNSUPPORTED for each in error.errors)
+    return error.status_code != _BAD_REQUEST
+
+
+def _manifests(document: dict[str, Any], subject: str) -> list[Any]:
+    """The entries of a list of referrers."""
+    entries = document.get("manifests") or []
+    if not isinstance(entries, list):
+        message = f"{subject}: manifests is not a list"
+        raise BadRegistryResponseError(message)
+    return list(entries)
 
 
 def fallback_reference(subject: ImageReference) -> ImageReference:
