@@ -349,7 +349,8 @@ class Client:
     def check_push(self, reference: ImageReference | str) -> None:
         """Find out whether one may write to a repository, as far as that can be told without writing.
 
-        That is whether a token for it is to be had, from a registry that is known to want one.
+        That is whether there is a credential, or a token that does not say no, for a registry that wants one. One that
+        has asked for nothing yet is asked for its base, once.
 
         Args:
             reference: Any reference to the repository.

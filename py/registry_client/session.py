@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, defaultdict
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
@@ -50,6 +50,8 @@ class _Call:
     data: bytes | Upload | None
     limit: int | None
     location: str | None = None
+    is_probe: bool = False
+    """Whether it is sent only to learn what authorization the host asks for, which it does not need."""
 
 
 class Session:
@@ -80,6 +82,8 @@ class Session:
         self._met: set[str] = set()
         self._lost: dict[str, tuple[float, RegistryUnreachableError]] = {}
         self._meeting: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._probed: set[str] = set()
+        self._probing: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def close(self) -> None:
         """Close all connections."""
@@ -122,7 +126,9 @@ class Session:
         return url.geturl()
 
     def check_push(self, host: str, path: str) -> None:
-        """Get the authorization to write to a repository, if the registry is known to want one; sends nothing else.
+        """Get the authorization to write to a repository, if the registry wants one; write nothing.
+
+        A registry that has asked for nothing yet may let everybody read: it is asked for its base, once.
 
         Args:
             host: The registry, with an optional port.
@@ -131,7 +137,12 @@ class Session:
         Raises:
             RegistryClientError: There is none to be had.
         """
-        self._auth(self._transport.prepare("PUT", f"{self._schemes.get(host, 'https')}://{host}{path}", {}))
+        with self._probing[host]:
+            if host not in self._probed and not self._auth.is_challenged(self._home(host)):
+                self._probed.add(host)
+                with suppress(RegistryClientError):  # whatever is wrong, the first request that matters says it
+                    self._probe(host)
+        self._auth.check_push(self._transport.prepare("PUT", f"{self._home(host)}{path}", {}))
 
     def send(  # noqa: PLR0913 - a request has that many parts
         self,
@@ -169,6 +180,16 @@ class Session:
         )
         with self._first_contact(host):
             return self._checked(self._answer(call))
+
+    def _home(self, host: str) -> str:
+        """The origin of a host, as far as it is known over what it speaks."""
+        return origin(f"{self._schemes.get(host, 'https')}://{host}")
+
+    def _probe(self, host: str) -> None:
+        """Learn what authorization a host asks for (distribution specification, "Determining Support")."""
+        call = _Call(method="GET", host=host, path="/v2/", headers={}, data=None, limit=MAX_TOKEN_SIZE, is_probe=True)
+        with self._first_contact(host):
+            self._answer(call)
 
     @contextmanager
     def _first_contact(self, host: str) -> Iterator[None]:
@@ -229,8 +250,12 @@ class Session:
         challenge = answer.headers.get("WWW-Authenticate", "")
         # nobody to whom the registry has sent us on has a say in what is sent to the registry
         by_registry = answer.origin == origin(str(request.url))
+        if answer.status != _UNAUTHORIZED or not by_registry:
+            return answer
         is_plain = call.location is None and not isinstance(call.data, Upload)
-        if answer.status == _UNAUTHORIZED and by_registry and is_plain and self._auth.refused(request, challenge):
+        if call.is_probe:
+            self._auth.learn(answer.origin, challenge)
+        elif is_plain and self._auth.refused(request, challenge):
             answer, _ = self._send(scheme, call)
         return answer
 
