@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from registry_client.session import Session
     from registry_client.verification import OpenBlob
 
-_RANGE = re.compile(r"(?:bytes=)?0-([0-9]+)")
-_CONTENT_RANGE = re.compile(r"bytes ([0-9]+)-")
-_PARTIAL_CONTENT, _CREATED = 206, 201
-_WORTH_RESUMING = frozenset({408, 416, 429, 500, 502, 503, 504})
-"""Statuses after which an upload may go on where it was."""
+_RANGE = re.compile(r"(?:bytes=)?0-([0-9]{1,19})")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-")
+_PARTIAL_CONTENT, _CREATED, _UNAUTHORIZED = 206, 201, 401
+_WORTH_RESUMING = frozenset({_UNAUTHORIZED, 404, 408, 410, 416, 429, 500, 502, 503, 504})
+"""Statuses after which an upload may go on where it was, or from the start where the registry knows it no more."""
 _MAX_ANSWER_SIZE = 64 * 1024
 
 
@@ -119,24 +119,24 @@ class Blobs:
             RegistryUnreachableError: It falls silent, time and again.
         """
         blob = VerifiedBlob(descriptor, source, self._name)
-        patience, offset = self._session.patience(), 0
+        patience, offset, worth = self._session.patience(), 0, _WORTH_RESUMING
         while True:
             location = location or self._start()
             try:
                 self._put(location, blob, offset, moved)
             except (RegistryUnreachableError, RegistryError) as error:
-                if isinstance(error, RegistryError) and error.status_code not in _WORTH_RESUMING:
-                    raise
+                _check_worth(error, worth)
                 patience.wait(error)
                 if self.has(descriptor.digest):
                     return  # only the answer was lost
-                arrived = self._arrived(location)
-                if arrived is None:
-                    location, offset = "", 0
-                else:
-                    if arrived > offset:
-                        patience.renew()
-                    offset = arrived
+                location, arrived = self._arrived(location, descriptor.size)
+                # an authorization that was got because of a refusal is refused for good, unless time has passed
+                refused = isinstance(error, RegistryError) and error.status_code == _UNAUTHORIZED
+                worth = worth - {_UNAUTHORIZED} if refused else worth
+                if arrived > offset:
+                    patience.renew()
+                    worth = _WORTH_RESUMING
+                offset = arrived
             else:
                 return
 
@@ -161,7 +161,7 @@ class Blobs:
     def _put(self, location: str, blob: VerifiedBlob, offset: int, moved: Callable[[int], object]) -> None:
         digest, size = blob.descriptor.digest, blob.descriptor.size
         headers = {"Content-Type": "application/octet-stream"}
-        if offset:
+        if 0 < offset < size:  # there is no range without a byte in it
             headers["Content-Range"] = f"{offset}-{size - 1}"
         separator = "&" if "?" in location else "?"
         answer = self._session.send(
@@ -178,17 +178,26 @@ class Blobs:
             message = f"{self._name}@{digest}: the registry filed the blob under {stated}"
             raise DigestMismatchError(message)
 
-    def _arrived(self, location: str) -> int | None:
-        """How many bytes of an upload the registry has; None if it does not know the upload any more."""
+    def _arrived(self, location: str, size: int) -> tuple[str, int]:
+        """Where an upload goes on, and from which byte; nowhere, and 0, if it has to start again."""
         try:
             answer = self._session.send(
                 "GET", self._host, f"{self._path}/uploads/", limit=_MAX_ANSWER_SIZE, location=location
             )
         except RegistryError:
-            return None
+            return "", 0
         match = _RANGE.fullmatch(answer.headers.get("Range", ""))
-        # Distribution says 0-0 of nothing, too
-        return int(match[1]) + 1 if match and match[1] != "0" else None
+        arrived = int(match[1]) + 1 if match else 0
+        if not 1 < arrived <= size:  # Distribution says 0-0 of nothing, too
+            return "", 0
+        return self._session.check_location(answer, self._host) if "Location" in answer.headers else location, arrived
+
+
+def _check_worth(error: RegistryUnreachableError | RegistryError, statuses: frozenset[int]) -> None:
+    """Raise an error after which an upload cannot go on."""
+    # one with a note asks for more time than there is
+    if isinstance(error, RegistryError) and (error.note or error.status_code not in statuses):
+        raise error
 
 
 def _start_of(answer: Answer) -> int:

@@ -245,17 +245,19 @@ class Session:
         return plain
 
     def _answer_over(self, scheme: str, call: _Call) -> Answer:
-        """Send a request, and once more if the registry asks for an authorization, or for another one."""
+        """Send a request, and once more if the registry asks for an authorization, or for another one.
+
+        What can be sent but once is left to the caller, who finds the new authorization there at the next try.
+        """
         answer, request = self._send(scheme, call)
         challenge = answer.headers.get("WWW-Authenticate", "")
         # nobody to whom the registry has sent us on has a say in what is sent to the registry
         by_registry = answer.origin == origin(str(request.url))
         if answer.status != _UNAUTHORIZED or not by_registry:
             return answer
-        is_plain = call.location is None and not isinstance(call.data, Upload)
         if call.is_probe:
             self._auth.learn(answer.origin, challenge)
-        elif is_plain and self._auth.refused(request, challenge):
+        elif self._auth.refused(request, challenge) and not isinstance(call.data, Upload):
             answer, _ = self._send(scheme, call)
         return answer
 
@@ -265,7 +267,9 @@ class Session:
         if call.location is None or origin(call.location) == origin(home):
             self._auth(request)
         request.url = call.location or home
-        return self._transport.exchange(request, limit=call.limit), request
+        answer = self._transport.exchange(request, limit=call.limit)
+        request.url = home  # what its authorization is for
+        return answer, request
 
     def _get_token(self, wanted: TokenRequest) -> bytes:
         """Ask a token server, which must answer by itself: it is no place to be sent elsewhere from."""

@@ -190,9 +190,11 @@ class Transport:
             try:
                 retry = retry.increment(request.method, request.url, response=raw, error=failure)
             except (MaxRetryError, HTTPError, requests.RequestException):
-                if failure is None:
-                    return answer
-                give_up(request, failure)
+                if failure is not None:
+                    give_up(request, failure)
+                if _is_upload(request):
+                    pace.pause(wait)  # whoever sends it again has but to come back
+                return answer
             self._pause(pace, retry, raw)
 
     def _pause(self, pace: Pace, retry: RetryPolicy, raw: BaseHTTPResponse | None) -> None:
