@@ -231,7 +231,9 @@ class RegistryAuth(AuthBase):
     def _exchange_token(self, scope: Scope, challenge: Challenge, credential: Credential | None) -> _Grant:
         realm = challenge.parameters.get("realm", "")
         self._check_realm(realm, scope.origin, credential)
-        scopes = self._stated[scope].split() if scope in self._stated else scope.names
+        # registries seldom name the repository that is mounted from among what they want
+        stated = self._stated[scope].split() if scope in self._stated else scope.names
+        scopes = list(dict.fromkeys([*stated, *scope.names[1:]])) if scope.mounted else stated
         body = self._get_token(_token_request(realm, challenge.parameters.get("service", ""), scopes, credential))
         try:
             answer = json.loads(body)

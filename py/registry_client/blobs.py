@@ -33,6 +33,8 @@ _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-")
 _PARTIAL_CONTENT, _CREATED, _UNAUTHORIZED = 206, 201, 401
 _WORTH_RESUMING = frozenset({_UNAUTHORIZED, 404, 408, 410, 416, 429, 500, 502, 503, 504})
 """Statuses after which an upload may go on where it was, or from the start where the registry knows it no more."""
+_NOT_ABOUT_MOUNTS = frozenset({_UNAUTHORIZED, 429})
+"""Statuses of an answer to a request for a mount that one for an upload would get as well."""
 _MAX_ANSWER_SIZE = 64 * 1024
 
 
@@ -91,6 +93,8 @@ class Blobs:
     def mount(self, digest: str, repository: str) -> str:
         """Ask the registry to take a blob over from another of its repositories ("Mounting a blob").
 
+        One that refuses to is asked for an upload without it.
+
         Args:
             digest: The blob.
             repository: The repository that has it.
@@ -99,7 +103,14 @@ class Blobs:
             Where to upload it if the registry did not take it over; else empty.
         """
         query = f"mount={quote(digest, safe=':')}&from={quote(repository, safe='/')}"
-        answer = self._session.send("POST", self._host, f"{self._path}/uploads/?{query}", data=b"", limit=0x10000)
+        try:
+            answer = self._session.send(
+                "POST", self._host, f"{self._path}/uploads/?{query}", data=b"", limit=_MAX_ANSWER_SIZE
+            )
+        except RegistryError as error:
+            if error.status_code in _NOT_ABOUT_MOUNTS or error.status_code >= 500:
+                raise
+            return self._start()
         return "" if answer.status == _CREATED else self._session.check_location(answer, self._host)
 
     def write(
