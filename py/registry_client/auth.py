@@ -23,7 +23,7 @@ from registry_client.access import may_push
 from registry_client.challenge import Challenge, parse_challenges
 from registry_client.credentials import Credential, Target
 from registry_client.errors import BadRegistryResponseError, CredentialError, RegistryClientError
-from registry_client.messages import display_url, origin
+from registry_client.messages import display_url, joined_url, origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -262,8 +262,9 @@ class RegistryAuth(AuthBase):
         Raises:
             BadRegistryResponseError: The realm is not such as its registry may name.
         """
-        url, home = urlsplit(realm), urlsplit(registry)
         name = display_url(realm)
+        joined_url(registry, realm)  # raises for what cannot even be taken apart
+        url, home = urlsplit(realm), urlsplit(registry)
         if url.scheme != "https" and not (
             url.scheme == home.scheme == "http" and self._may_be_http(url.netloc.rpartition("@")[2])
         ):

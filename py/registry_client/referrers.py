@@ -9,12 +9,12 @@ import json
 import threading
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from registry_client.descriptor import OCI_INDEX, Descriptor, digest_of
 from registry_client.errors import BadRegistryResponseError, RegistryClientError, RegistryError, is_not_found
 from registry_client.manifest import MAX_MANIFEST_SIZE, Image, parse_manifest
-from registry_client.messages import origin
+from registry_client.messages import joined_url, origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -186,7 +186,7 @@ def pages(session: Session, host: str, path: str) -> Iterator[dict[str, Any]]:
         link, _, rest = answer.headers.get("Link", "").partition(">")
         if not link.startswith("<") or "next" not in rest:
             return
-        following = urljoin(f"{answer.origin}{path}", link[1:])
+        following = joined_url(f"{answer.origin}{path}", link[1:])
         if origin(following) != answer.origin:
             message = f"{host} continues a list on another host ({answer.request})"
             raise BadRegistryResponseError(message)

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from urllib3.exceptions import ProtocolError
 
@@ -19,7 +19,7 @@ from registry_client.errors import (
     RegistryError,
     RegistryUnreachableError,
 )
-from registry_client.messages import Answer, Upload, display_url, origin
+from registry_client.messages import Answer, Upload, display_url, joined_url, origin
 from registry_client.transport import Transport, TransportOptions
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class Session:
             BadRegistryResponseError: There is none, or it leads where it must not.
         """
         given = answer.headers.get("Location", "")
-        location = urljoin(answer.request.partition(" ")[2], given)
+        location = joined_url(answer.request.partition(" ")[2], given)
         url, home = urlsplit(location), urlsplit(answer.origin)
         if url.netloc == home.netloc and url.scheme == "http":
             # a registry that does not know that a proxy in front of it speaks TLS
@@ -120,7 +120,8 @@ class Session:
         if not given or url.scheme not in {"http", "https"} or not url.hostname:
             message = f'{host} gave no place to upload to: Location is "{display_url(given)}" ({answer.request})'
             raise BadRegistryResponseError(message)
-        if url.scheme == "http" and not self._options.may_be_http(url.netloc.rpartition("@")[2]):
+        may_be_http = home.scheme == "http" and self._options.may_be_http(url.netloc.rpartition("@")[2])
+        if url.scheme == "http" and not may_be_http:
             message = f"{host} wants an upload to go to {display_url(location)}, which is not https"
             raise BadRegistryResponseError(message)
         return url.geturl()

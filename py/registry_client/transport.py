@@ -11,7 +11,7 @@ import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -19,7 +19,17 @@ from requests.utils import requote_uri
 from urllib3.exceptions import HTTPError, MaxRetryError, ReadTimeoutError
 
 from registry_client.errors import BadRegistryResponseError
-from registry_client.messages import Answer, Stream, Upload, authority, display_url, give_up, origin, prepared
+from registry_client.messages import (
+    Answer,
+    Stream,
+    Upload,
+    authority,
+    display_url,
+    give_up,
+    joined_url,
+    origin,
+    prepared,
+)
 from registry_client.pacing import Pace, Patience, RetryPolicy
 from registry_client.reference import is_loopback
 
@@ -243,7 +253,7 @@ class Transport:
 
     def _redirected(self, request: requests.PreparedRequest, answer: Answer) -> requests.PreparedRequest:
         old = str(request.url)
-        new = requote_uri(urljoin(old, answer.headers["Location"]))
+        new = requote_uri(joined_url(old, answer.headers["Location"]))
         url = urlsplit(new)
         if url.scheme not in {"http", "https"} or not url.hostname:
             message = f"{authority(request)} redirects to {display_url(new)}, which is no web address"
