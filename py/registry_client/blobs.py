@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 _RANGE = re.compile(r"(?:bytes=)?0-([0-9]{1,19})")
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-")
-_PARTIAL_CONTENT, _CREATED, _UNAUTHORIZED = 206, 201, 401
-_WORTH_RESUMING = frozenset({_UNAUTHORIZED, 404, 408, 410, 416, 429, 500, 502, 503, 504})
+_PARTIAL_CONTENT, _CREATED, _UNAUTHORIZED, _RANGE_NOT_SATISFIABLE = 206, 201, 401, 416
+_WORTH_RESUMING = frozenset({_UNAUTHORIZED, 404, 408, 410, _RANGE_NOT_SATISFIABLE, 429, 500, 502, 503, 504})
 """Statuses after which an upload may go on where it was, or from the start where the registry knows it no more."""
 _NOT_ABOUT_MOUNTS = frozenset({_UNAUTHORIZED, 429})
 """Statuses of an answer to a request for a mount that one for an upload would get as well."""
@@ -88,7 +88,7 @@ class Blobs:
             except RegistryUnreachableError as error:
                 patience.wait(error)
             else:
-                return
+                return  # shorter than it should be: whoever checks its digest says so
 
     def mount(self, digest: str, repository: str) -> str:
         """Ask the registry to take a blob over from another of its repositories ("Mounting a blob").
@@ -153,17 +153,29 @@ class Blobs:
 
     def _read_once(self, descriptor: Descriptor, offset: int) -> Iterator[bytes]:
         headers = {"Range": f"bytes={offset}-"} if offset else {}
-        answer = self._session.send("GET", self._host, f"{self._path}/{descriptor.digest}", headers=headers, limit=None)
+        path = f"{self._path}/{descriptor.digest}"
+        try:
+            answer = self._session.send("GET", self._host, path, headers=headers, limit=None)
+        except RegistryError as error:
+            if error.status_code != _RANGE_NOT_SATISFIABLE:
+                raise
+            place = f"{descriptor.digest} after byte {offset} of {descriptor.size}"
+            message = f"{self._name} does not go on with {place}: {error}"
+            raise BadRegistryResponseError(message) from error
         assert answer.stream is not None  # noqa: S101 - that is what no limit means
         with closing(answer.stream):
-            surplus = offset - _start_of(answer)
-            if surplus < 0:
+            position = _start_of(answer, offset)
+            if position > offset:
                 message = f"{answer.request} answered from another byte on than {offset}"
                 raise BadRegistryResponseError(message)
             for chunk in answer.stream.chunks():
+                surplus = max(0, offset - position)
+                position += len(chunk)
                 if surplus < len(chunk):
                     yield chunk[surplus:] if surplus else chunk
-                surplus = max(0, surplus - len(chunk))
+        if position < descriptor.size and not _tells_its_end(answer):
+            message = f"{self._name} sent {position} of the {descriptor.size} bytes of {descriptor.digest}, and no more"
+            raise RegistryUnreachableError(message)
 
     def _start(self) -> str:
         answer = self._session.send("POST", self._host, f"{self._path}/uploads/", data=b"", limit=_MAX_ANSWER_SIZE)
@@ -211,9 +223,14 @@ def _check_worth(error: RegistryUnreachableError | RegistryError, statuses: froz
         raise error
 
 
-def _start_of(answer: Answer) -> int:
-    """The offset of the first byte of an answer to a request for a range."""
+def _start_of(answer: Answer, asked: int) -> int:
+    """The offset of the first byte of an answer to a request for a range; where it cannot be read, what was asked."""
     if answer.status != _PARTIAL_CONTENT:
         return 0
     match = _CONTENT_RANGE.match(answer.headers.get("Content-Range", ""))
-    return int(match[1]) if match else 0
+    return int(match[1]) if match else asked
+
+
+def _tells_its_end(answer: Answer) -> bool:
+    """Whether a body that breaks off can be told from one that is shorter than it should be."""
+    return "Content-Length" in answer.headers or "chunked" in answer.headers.get("Transfer-Encoding", "").lower()

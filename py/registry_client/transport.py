@@ -163,7 +163,10 @@ class Transport:
             RegistryUnreachableError: There is no answer.
         """
         answer = self._persist(request, limit)
-        for _ in range(0 if _is_upload(request) else redirects):
+        if _is_upload(request) and answer.status in _REDIRECTS:
+            message = f"{authority(request)} redirects the upload, which is not followed ({answer.request})"
+            raise BadRegistryResponseError(message)
+        for _ in range(redirects):
             if not _is_redirect(request, answer):
                 break
             request = self._redirected(request, answer)

@@ -16,7 +16,7 @@ class Reply(NamedTuple):
 
     Attributes:
         status: The HTTP status.
-        headers: The headers; a Content-Length is added unless it is there.
+        headers: The headers; a Content-Length is added unless it is there, or the connection is to be closed.
         body: The body; not sent in answer to HEAD.
     """
 
@@ -71,7 +71,8 @@ def serving(*replies: Reply | Callable[[str], Reply]) -> Iterator[FaultyRegistry
             registry.clients.add(self.client_address)
             reply = registry.next_reply(f"{self.command} {self.path}", str(self.headers), body)
             self.send_response(reply.status)
-            for name, value in ({"Content-Length": str(len(reply.body))} | reply.headers).items():
+            length = {} if "Connection" in reply.headers else {"Content-Length": str(len(reply.body))}
+            for name, value in (length | reply.headers).items():
                 self.send_header(name, value)
             self.end_headers()
             with contextlib.suppress(ConnectionError):
