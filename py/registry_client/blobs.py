@@ -21,7 +21,7 @@ from registry_client.messages import Upload
 from registry_client.verification import VerifiedBlob
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from registry_client.descriptor import Descriptor
     from registry_client.messages import Answer
@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 _RANGE = re.compile(r"(?:bytes=)?0-([0-9]{1,19})")
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-")
 _PARTIAL_CONTENT, _CREATED, _UNAUTHORIZED, _RANGE_NOT_SATISFIABLE = 206, 201, 401, 416
-_WORTH_RESUMING = frozenset({_UNAUTHORIZED, 404, 408, 410, _RANGE_NOT_SATISFIABLE, 429, 500, 502, 503, 504})
-"""Statuses after which an upload may go on where it was, or from the start where the registry knows it no more."""
+_WORTH_RESUMING = frozenset({408, _RANGE_NOT_SATISFIABLE, 429, 500, 502, 503, 504})
+"""Statuses after which an upload may go on where it was."""
+_SESSION_LOST = frozenset({404, 410})
+"""Statuses of an upload that the registry knows no more, so that it may begin again."""
 _NOT_ABOUT_MOUNTS = frozenset({_UNAUTHORIZED, 429})
 """Statuses of an answer to a request for a mount that one for an upload would get as well."""
 _MAX_ANSWER_SIZE = 64 * 1024
@@ -130,23 +132,23 @@ class Blobs:
             RegistryUnreachableError: It falls silent, time and again.
         """
         blob = VerifiedBlob(descriptor, source, self._name)
-        patience, offset, worth = self._session.patience(), 0, _WORTH_RESUMING
+        patience, offset, may_be_refused = self._session.patience(), 0, True
         while True:
             location = location or self._start()
             try:
                 self._put(location, blob, offset, moved)
             except (RegistryUnreachableError, RegistryError) as error:
-                _check_worth(error, worth)
+                is_refused = _is_of_upload(error, {_UNAUTHORIZED})
+                if not (may_be_refused if is_refused else _is_worth_resuming(error)):
+                    raise
                 patience.wait(error)
                 if self.has(descriptor.digest):
                     return  # only the answer was lost
                 location, arrived = self._arrived(location, descriptor.size)
-                # an authorization that was got because of a refusal is refused for good, unless time has passed
-                refused = isinstance(error, RegistryError) and error.status_code == _UNAUTHORIZED
-                worth = worth - {_UNAUTHORIZED} if refused else worth
                 if arrived > offset:
                     patience.renew()
-                    worth = _WORTH_RESUMING
+                # what was got because of one refusal is refused for good, unless time has passed
+                may_be_refused = arrived > offset or (may_be_refused and not is_refused)
                 offset = arrived
             else:
                 return
@@ -216,11 +218,16 @@ class Blobs:
         return self._session.check_location(answer, self._host) if "Location" in answer.headers else location, arrived
 
 
-def _check_worth(error: RegistryUnreachableError | RegistryError, statuses: frozenset[int]) -> None:
-    """Raise an error after which an upload cannot go on."""
+def _is_worth_resuming(error: RegistryUnreachableError | RegistryError) -> bool:
+    if isinstance(error, RegistryUnreachableError):
+        return True
     # one with a note asks for more time than there is
-    if isinstance(error, RegistryError) and (error.note or error.status_code not in statuses):
-        raise error
+    return not error.note and (error.status_code in _WORTH_RESUMING or _is_of_upload(error, _SESSION_LOST))
+
+
+def _is_of_upload(error: RegistryUnreachableError | RegistryError, statuses: Collection[int]) -> bool:
+    """Whether the upload itself was answered so, and not what its bytes come from."""
+    return isinstance(error, RegistryError) and error.request.startswith("PUT ") and error.status_code in statuses
 
 
 def _start_of(answer: Answer, asked: int) -> int:

@@ -145,3 +145,17 @@ def test_a_host_that_an_upload_was_sent_on_to_has_no_say_in_what_the_registry_is
                 upload(registry, it)
             assert set(sent_tokens(registry, "POST")) == {"token-0"}
         assert sent_tokens(storage, "") == []
+
+
+@pytest.mark.parametrize("status", [401, 404, 410])
+def test_a_blob_that_its_source_lacks_is_not_looked_for_again(status: int) -> None:
+    with (
+        serving(Reply(status)) as elsewhere,
+        serving(STARTED) as registry,
+        client() as it,
+        pytest.raises(RegistryError, match=f"HTTP {status} .*GET http://{elsewhere.address}/v2/b/blobs/"),
+    ):
+        it.write_blob(
+            f"{registry.address}/a", BLOB, lambda offset: it.read_blob(f"{elsewhere.address}/b", BLOB, offset)
+        )
+    assert len(elsewhere.seen) == 1
