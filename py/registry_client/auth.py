@@ -19,10 +19,11 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from requests.auth import AuthBase
 
+from registry_client.access import may_push
 from registry_client.challenge import Challenge, parse_challenges
 from registry_client.credentials import Credential, Target
-from registry_client.errors import BadRegistryResponseError, RegistryClientError
-from registry_client.messages import display_url, joined, origin
+from registry_client.errors import BadRegistryResponseError, CredentialError, RegistryClientError
+from registry_client.messages import display_url, joined_url, origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -140,14 +141,50 @@ class RegistryAuth(AuthBase):
             Whether there is another authorization now, so that it is worth to try once more.
         """
         scope = _scope(request)
-        challenges = [each for each in parse_challenges(header) if each.scheme in {"basic", "bearer"}]
-        # Bazel's credential helpers serve registries that ask for something else, or do not say for what
-        self._challenges[scope.origin] = challenges
-        for challenge in challenges:
+        self.learn(scope.origin, header)
+        for challenge in self._challenges[scope.origin]:
             if challenge.parameters.get("scope"):
                 self._stated[scope] = challenge.parameters["scope"]
         grant = self._grant(scope, request, refused=True)
         return any(request.headers.get(name) != value for name, value in grant.headers.items())
+
+    def is_challenged(self, home: str) -> bool:
+        """Tell whether a registry, by its origin, is known to ask for an authorization."""
+        return home in self._challenges
+
+    def learn(self, home: str, header: str) -> None:
+        """Take note of what a registry asks for, without getting it.
+
+        Args:
+            home: The registry's origin.
+            header: The ``WWW-Authenticate`` header of its answer.
+        """
+        # Bazel's credential helpers serve registries that ask for something else, or do not say for what
+        self._challenges[home] = [each for each in parse_challenges(header) if each.scheme in {"basic", "bearer"}]
+
+    def check_push(self, request: requests.PreparedRequest) -> None:
+        """Get the authorization for a request that writes, if its registry is known to want one.
+
+        Args:
+            request: The request, which is not sent.
+
+        Raises:
+            CredentialError: What there is to be had does not allow it.
+            RegistryClientError: There is nothing to be had.
+        """
+        scope = _scope(request)
+        if scope.origin not in self._challenges:
+            return
+        headers = {name.lower(): value for name, value in self._grant(scope, request).headers.items()}
+        is_nobody = not headers and any(each.scheme == "basic" for each in self._challenges[scope.origin])
+        token = headers.get("authorization", "").partition(" ")[2]
+        if is_nobody or not may_push(token, scope.repository):
+            registry = Target.at(urlsplit(scope.origin).netloc, scope.repository, "").registry
+            message = (
+                f"no credential for {registry} that may push to {scope.repository}; log in with docker login, "
+                "or name a credential that may do it by --docker-config"
+            )
+            raise CredentialError(message)
 
     def redact(self, data: bytes) -> bytes:
         """Blot out every secret that was ever sent, in what a server says."""
@@ -194,7 +231,9 @@ class RegistryAuth(AuthBase):
     def _exchange_token(self, scope: Scope, challenge: Challenge, credential: Credential | None) -> _Grant:
         realm = challenge.parameters.get("realm", "")
         self._check_realm(realm, scope.origin, credential)
-        scopes = self._stated[scope].split() if scope in self._stated else scope.names
+        # registries seldom name the repository that is mounted from among what they want
+        stated = self._stated[scope].split() if scope in self._stated else scope.names
+        scopes = list(dict.fromkeys([*stated, *scope.names[1:]])) if scope.mounted else stated
         body = self._get_token(_token_request(realm, challenge.parameters.get("service", ""), scopes, credential))
         try:
             answer = json.loads(body)
@@ -223,8 +262,9 @@ class RegistryAuth(AuthBase):
         Raises:
             BadRegistryResponseError: The realm is not such as its registry may name.
         """
-        url, home = urlsplit(joined("", realm)), urlsplit(registry)
         name = display_url(realm)
+        joined_url(registry, realm)  # raises for what cannot even be taken apart
+        url, home = urlsplit(realm), urlsplit(registry)
         if url.scheme != "https" and not (
             url.scheme == home.scheme == "http" and self._may_be_http(url.netloc.rpartition("@")[2])
         ):

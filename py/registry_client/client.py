@@ -10,6 +10,7 @@ from registry_client.blobs import Blobs
 from registry_client.descriptor import MANIFEST_TYPES, Descriptor, digest_of, verify_digest
 from registry_client.errors import (
     BadRegistryResponseError,
+    DigestMismatchError,
     InvalidReferenceError,
     RegistryClientError,
     RegistryError,
@@ -181,7 +182,7 @@ class Client:
         Raises:
             RegistryError: The registry says no.
             RegistryUnreachableError: It says nothing.
-            DigestMismatchError: The registry filed it under another digest.
+            DigestMismatchError: The registry filed it under another digest, be it one of the same bytes.
         """
         reference = _parsed(reference)
         answer = self._session.send(
@@ -194,6 +195,8 @@ class Client:
         stated = _stated_digest(answer)
         if stated is not None:
             verify_digest(image.raw_manifest, stated, str(reference))
+            if reference.digest is None:
+                _check_algorithm(reference, image.digest, stated)
         if "OCI-Subject" not in answer.headers and b'"subject"' in image.raw_manifest:
             self._referrers.add(self.put_image, reference, image)
 
@@ -349,7 +352,8 @@ class Client:
     def check_push(self, reference: ImageReference | str) -> None:
         """Find out whether one may write to a repository, as far as that can be told without writing.
 
-        That is whether a token for it is to be had, from a registry that is known to want one.
+        That is whether there is a credential, or a token that does not say no, for a registry that wants one. One that
+        has asked for nothing yet is asked for its base, once.
 
         Args:
             reference: Any reference to the repository.
@@ -428,6 +432,17 @@ def _parsed(reference: ImageReference | str) -> ImageReference:
         message = f"{reference} is in a layout on disk, not on a registry"
         raise UnrecognizedRegistryError(message)
     return reference
+
+
+def _check_algorithm(reference: ImageReference, digest: str, stated: str) -> None:
+    """Refuse that a tag leads to another digest than was put under it: by that one, nobody would find the image."""
+    algorithm = stated.partition(":")[0]
+    if algorithm != digest.partition(":")[0]:
+        message = (
+            f"{reference}: the registry filed {digest} under {stated}, so that the tag has another digest than "
+            f"was asked for; put the image under the digest by {algorithm}"
+        )
+        raise DigestMismatchError(message)
 
 
 def _stated_digest(answer: Answer) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import tempfile
+import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TypeVar
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _JSON_TYPES = {str: "a string", int: "a whole number", dict: "an object", list: "a list", bool: "true or false"}
 _REQUIRED: Any = object()
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)  # only Windows knows of text
 
 
 class Fields:
@@ -260,17 +261,17 @@ def writing_atomically(path: Path) -> Iterator[BinaryIO]:
         OSError: The file cannot be written; what was there before is still there.
     """
     path = Path(os.path.realpath(path))
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    mode = _mode(path)
+    # a new file gets its permissions from the system: to ask for the umask is to change it, for all threads
+    temporary = path.parent / f".{path.name}.{secrets.token_urlsafe(6)}"
+    descriptor = os.open(temporary, _CREATE, 0o666 if mode is None else 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        try:
-            mode = path.stat().st_mode & 0o777
-        except FileNotFoundError:
-            mode = 0o666 & ~_umask()
-        os.chmod(temporary, mode)
+        if mode is not None:
+            os.chmod(temporary, mode)
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
@@ -302,7 +303,9 @@ def alone(directory: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _umask() -> int:
-    umask = os.umask(0)
-    os.umask(umask)
-    return umask
+def _mode(path: Path) -> int | None:
+    """The permissions of a file; None if there is none."""
+    try:
+        return path.stat().st_mode & 0o777
+    except FileNotFoundError:
+        return None

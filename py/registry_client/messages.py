@@ -11,7 +11,7 @@ import requests
 from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import HTTPError, IncompleteRead, ReadTimeoutError
 
-from registry_client.errors import RegistryUnreachableError
+from registry_client.errors import BadRegistryResponseError, RegistryUnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _STREAM_CHUNK_SIZE = 120 * 1024
 _NOISE = re.compile(r"\[Errno -?[0-9]+\] |\[SSL: [A-Z0-9_]+\] | \(_ssl\.c:[0-9]+\)")
 """What is of no use to people in the words of Python's errors."""
+_SECRET = re.compile(r"(?<=//)[^/]*@|[?#].*", re.DOTALL)
+"""User and password, query and fragment of a URL."""
 
 
 class Stream:
@@ -121,9 +123,31 @@ def display_url(url: str) -> str:
     """A URL as it may be shown: without user, password, query and fragment, which may be secret."""
     try:
         parts = urlsplit(url)
-    except ValueError:
-        return re.split("[?#]", url)[0].rpartition("@")[2]
+    except ValueError:  # whatever may be secret in what is no URL is in the same places
+        return _SECRET.sub("", url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
+def joined_url(base: str, given: str) -> str:
+    """The absolute URL that a server refers to.
+
+    Args:
+        base: The URL that it was asked for.
+        given: What it refers to, absolute or relative to the base.
+
+    Returns:
+        The URL, which can be taken apart and sent.
+
+    Raises:
+        BadRegistryResponseError: It is no URL.
+    """
+    try:
+        url = urljoin(base, given)
+        _ = urlsplit(url).port  # is checked only here
+    except ValueError as error:
+        message = f'{urlsplit(base).netloc} refers to "{display_url(given)}", which is no URL'
+        raise BadRegistryResponseError(message) from error
+    return url
 
 
 def prepared(

@@ -14,9 +14,8 @@ from urllib.parse import urlsplit
 
 from registry_client.descriptor import OCI_INDEX, Descriptor, digest_of
 from registry_client.errors import BadRegistryResponseError, RegistryClientError, RegistryError, is_not_found
-from registry_client.manifest import MAX_MANIFEST_SIZE, Image, listed_in, parse_manifest
-from registry_client.messages import joined, origin
-from registry_client.reference import referrers_tag
+from registry_client.manifest import MAX_MANIFEST_SIZE, Image, parse_manifest
+from registry_client.messages import joined_url, origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -25,12 +24,11 @@ if TYPE_CHECKING:
     from registry_client.session import Session
 
 _MAX_PAGES = 100
-_NEXT = re.compile(r'<([^>]*)>[^<]*;\s*rel\s*=\s*"?next\b', re.IGNORECASE)
-"""The link to the next page, among others (RFC 8288, section 3)."""
-_NO_SUCH_API = frozenset({400, 404, 405})
+_BAD_REQUEST = 400
+_NO_SUCH_API = frozenset({_BAD_REQUEST, 404, 405})
 """How registries say that they do not keep the list."""
-_ABSENT = frozenset({"NAME_UNKNOWN", "MANIFEST_UNKNOWN"})
-"""What one that does may say of a repository or an image that it does not have."""
+_UNSUPPORTED = "UNSUPPORTED"
+"""The code of one that knows the question, and says by it that it never answers it."""
 
 
 class Referrers:
@@ -45,7 +43,8 @@ class Referrers:
         """
         self._session = session
         self._get = get
-        self._without_api: set[str] = set()
+        self._with_api: set[str] = set()
+        self._without_api: set[tuple[str, str]] = set()
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def of(self, host: str, subject: ImageReference, tags: Collection[str] | None = None) -> list[Descriptor]:
@@ -62,19 +61,9 @@ class Referrers:
         Raises:
             RegistryClientError: The registry gives no proper answer.
         """
-        if host not in self._without_api:
-            try:
-                path = f"/v2/{subject.repository}/referrers/{subject.digest}"
-                return [
-                    Descriptor.from_json(entry)
-                    for page in pages(self._session, host, path)
-                    for entry in listed_in(page, "manifests", str(subject))
-                ]
-            except RegistryError as error:
-                if error.status_code not in _NO_SUCH_API:
-                    raise
-                if not any(each.code in _ABSENT for each in error.errors):
-                    self._without_api.add(host)
+        found = self._from_api(host, subject)
+        if found is not None:
+            return found
         if tags is not None and fallback_reference(subject).tag not in tags:
             return []
         index = self._fallback(subject)
@@ -100,8 +89,8 @@ class Referrers:
         with self._locks[str(listed)]:
             index = self._fallback(reference.pinned(subject.digest))
             document = parse_manifest(index.raw_manifest, str(listed)) if index else {}
-            entries = listed_in(document, "manifests", str(listed))
-            if index and any(child.digest == image.digest for child in index.children):
+            entries = _manifests(document, str(listed))
+            if any(Descriptor.from_json(entry).digest == image.digest for entry in entries):
                 return
             entries.append(image.referrer.to_json())
             whole = {"schemaVersion": 2, "mediaType": OCI_INDEX, **document, "manifests": entries}
@@ -117,6 +106,24 @@ class Referrers:
                 ),
             )
 
+    def _from_api(self, host: str, subject: ImageReference) -> list[Descriptor] | None:
+        """What the registry itself lists; None if it does not do so, for all images or for this one."""
+        place = (host, subject.repository)
+        if place in self._without_api and host not in self._with_api:
+            return None
+        path = f"/v2/{subject.repository}/referrers/{subject.digest}"
+        found: list[Descriptor] | None = None
+        try:
+            for page in pages(self._session, host, path):
+                self._with_api.add(host)
+                found = [*(found or ()), *map(Descriptor.from_json, _manifests(page, f"{host}{path}"))]
+        except RegistryError as error:
+            if found is not None or error.status_code not in _NO_SUCH_API:
+                raise
+            if _is_without_api(error):
+                self._without_api.add(place)
+        return found
+
     def _fallback(self, subject: ImageReference) -> Image | None:
         try:
             return self._get(fallback_reference(subject))
@@ -124,6 +131,26 @@ class Referrers:
             if is_not_found(error):
                 return None
             raise
+
+
+def _is_without_api(error: RegistryError) -> bool:
+    """Whether a registry that has not answered yet will not do so for any other image of the repository either.
+
+    What has a code of its own, or is a complaint about the request, is about this one image or about a repository that
+    is not there yet.
+    """
+    if error.errors:
+        return any(each.code == _UNSUPPORTED for each in error.errors)
+    return error.status_code != _BAD_REQUEST
+
+
+def _manifests(document: dict[str, Any], subject: str) -> list[Any]:
+    """The entries of a list of referrers."""
+    entries = document.get("manifests") or []
+    if not isinstance(entries, list):
+        message = f"{subject}: manifests is not a list"
+        raise BadRegistryResponseError(message)
+    return list(entries)
 
 
 def fallback_reference(subject: ImageReference) -> ImageReference:
@@ -159,7 +186,7 @@ def pages(session: Session, host: str, path: str) -> Iterator[dict[str, Any]]:
         link = _NEXT.search(answer.headers.get("Link", ""))
         if link is None:
             return
-        following = joined(f"{answer.origin}{path}", link[1])
+        following = joined_url(f"{answer.origin}{path}", link[1:])
         if origin(following) != answer.origin:
             message = f"{host} continues a list on another host ({answer.request})"
             raise BadRegistryResponseError(message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, defaultdict
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -19,7 +19,7 @@ from registry_client.errors import (
     RegistryError,
     RegistryUnreachableError,
 )
-from registry_client.messages import Answer, Upload, display_url, joined, origin
+from registry_client.messages import Answer, Upload, display_url, joined_url, origin
 from registry_client.transport import Transport, TransportOptions
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ class _Call:
     data: bytes | Upload | None
     limit: int | None
     location: str | None = None
+    is_probe: bool = False
+    """Whether it is sent only to learn what authorization the host asks for, which it does not need."""
 
 
 class Session:
@@ -80,6 +82,8 @@ class Session:
         self._met: set[str] = set()
         self._lost: dict[str, tuple[float, RegistryUnreachableError]] = {}
         self._meeting: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._probed: set[str] = set()
+        self._probing: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def close(self) -> None:
         """Close all connections."""
@@ -108,7 +112,7 @@ class Session:
             BadRegistryResponseError: There is none, or it leads where it must not.
         """
         given = answer.headers.get("Location", "")
-        location = joined(answer.request.partition(" ")[2], given)
+        location = joined_url(answer.request.partition(" ")[2], given)
         url, home = urlsplit(location), urlsplit(answer.origin)
         if url.netloc == home.netloc and url.scheme == "http":
             # a registry that does not know that a proxy in front of it speaks TLS
@@ -116,13 +120,16 @@ class Session:
         if not given or url.scheme not in {"http", "https"} or not url.hostname:
             message = f'{host} gave no place to upload to: Location is "{display_url(given)}" ({answer.request})'
             raise BadRegistryResponseError(message)
-        if url.scheme == "http" and not self._options.may_be_http(url.netloc.rpartition("@")[2]):
+        may_be_http = home.scheme == "http" and self._options.may_be_http(url.netloc.rpartition("@")[2])
+        if url.scheme == "http" and not may_be_http:
             message = f"{host} wants an upload to go to {display_url(location)}, which is not https"
             raise BadRegistryResponseError(message)
         return url.geturl()
 
     def check_push(self, host: str, path: str) -> None:
-        """Get the authorization to write to a repository, if the registry is known to want one; sends nothing else.
+        """Get the authorization to write to a repository, if the registry wants one; write nothing.
+
+        A registry that has asked for nothing yet may let everybody read: it is asked for its base, once.
 
         Args:
             host: The registry, with an optional port.
@@ -131,7 +138,12 @@ class Session:
         Raises:
             RegistryClientError: There is none to be had.
         """
-        self._auth(self._transport.prepare("PUT", f"{self._schemes.get(host, 'https')}://{host}{path}", {}))
+        with self._probing[host]:
+            if host not in self._probed and not self._auth.is_challenged(self._home(host)):
+                self._probed.add(host)
+                with suppress(RegistryClientError):  # whatever is wrong, the first request that matters says it
+                    self._probe(host)
+        self._auth.check_push(self._transport.prepare("PUT", f"{self._home(host)}{path}", {}))
 
     def send(  # noqa: PLR0913 - a request has that many parts
         self,
@@ -169,6 +181,16 @@ class Session:
         )
         with self._first_contact(host):
             return self._checked(self._answer(call))
+
+    def _home(self, host: str) -> str:
+        """The origin of a host, as far as it is known over what it speaks."""
+        return origin(f"{self._schemes.get(host, 'https')}://{host}")
+
+    def _probe(self, host: str) -> None:
+        """Learn what authorization a host asks for (distribution specification, "Determining Support")."""
+        call = _Call(method="GET", host=host, path="/v2/", headers={}, data=None, limit=MAX_TOKEN_SIZE, is_probe=True)
+        with self._first_contact(host):
+            self._answer(call)
 
     @contextmanager
     def _first_contact(self, host: str) -> Iterator[None]:
@@ -224,13 +246,19 @@ class Session:
         return plain
 
     def _answer_over(self, scheme: str, call: _Call) -> Answer:
-        """Send a request, and once more if the registry asks for an authorization, or for another one."""
+        """Send a request, and once more if the registry asks for an authorization, or for another one.
+
+        What can be sent but once is left to the caller, who finds the new authorization there at the next try.
+        """
         answer, request = self._send(scheme, call)
         challenge = answer.headers.get("WWW-Authenticate", "")
         # nobody to whom the registry has sent us on has a say in what is sent to the registry
         by_registry = answer.origin == origin(str(request.url))
-        is_plain = call.location is None and not isinstance(call.data, Upload)
-        if answer.status == _UNAUTHORIZED and by_registry and is_plain and self._auth.refused(request, challenge):
+        if answer.status != _UNAUTHORIZED or not by_registry:
+            return answer
+        if call.is_probe:
+            self._auth.learn(answer.origin, challenge)
+        elif self._auth.refused(request, challenge) and not isinstance(call.data, Upload):
             answer, _ = self._send(scheme, call)
         return answer
 
@@ -240,7 +268,9 @@ class Session:
         if call.location is None or origin(call.location) == origin(home):
             self._auth(request)
         request.url = call.location or home
-        return self._transport.exchange(request, limit=call.limit), request
+        answer = self._transport.exchange(request, limit=call.limit)
+        request.url = home  # what its authorization is for
+        return answer, request
 
     def _get_token(self, wanted: TokenRequest) -> bytes:
         """Ask a token server, which must answer by itself: it is no place to be sent elsewhere from."""

@@ -19,7 +19,17 @@ from requests.utils import requote_uri
 from urllib3.exceptions import HTTPError, MaxRetryError, ReadTimeoutError
 
 from registry_client.errors import BadRegistryResponseError
-from registry_client.messages import Answer, Stream, Upload, authority, display_url, give_up, joined, origin, prepared
+from registry_client.messages import (
+    Answer,
+    Stream,
+    Upload,
+    authority,
+    display_url,
+    give_up,
+    joined_url,
+    origin,
+    prepared,
+)
 from registry_client.pacing import Pace, Patience, RetryPolicy
 from registry_client.reference import is_loopback
 
@@ -153,7 +163,10 @@ class Transport:
             RegistryUnreachableError: There is no answer.
         """
         answer = self._persist(request, limit)
-        for _ in range(0 if _is_upload(request) else redirects):
+        if _is_upload(request) and answer.status in _REDIRECTS:
+            message = f"{authority(request)} redirects the upload, which is not followed ({answer.request})"
+            raise BadRegistryResponseError(message)
+        for _ in range(redirects):
             if not _is_redirect(request, answer):
                 break
             request = self._redirected(request, answer)
@@ -190,9 +203,11 @@ class Transport:
             try:
                 retry = retry.increment(request.method, request.url, response=raw, error=failure)
             except (MaxRetryError, HTTPError, requests.RequestException):
-                if failure is None:
-                    return answer
-                give_up(request, failure)
+                if failure is not None:
+                    give_up(request, failure)
+                if _is_upload(request):
+                    pace.pause(wait)  # whoever sends it again has but to come back
+                return answer
             self._pause(pace, retry, raw)
 
     def _pause(self, pace: Pace, retry: RetryPolicy, raw: BaseHTTPResponse | None) -> None:
@@ -241,7 +256,7 @@ class Transport:
 
     def _redirected(self, request: requests.PreparedRequest, answer: Answer) -> requests.PreparedRequest:
         old = str(request.url)
-        new = requote_uri(joined(old, answer.headers["Location"]))
+        new = requote_uri(joined_url(old, answer.headers["Location"]))
         url = urlsplit(new)
         if url.scheme not in {"http", "https"} or not url.hostname:
             message = (

@@ -15,8 +15,8 @@ class Reply(NamedTuple):
     """An answer, as it is sent.
 
     Attributes:
-        status: The HTTP status; 0 to hang up without an answer.
-        headers: The headers; a Content-Length is added unless it is there.
+        status: The HTTP status.
+        headers: The headers; a Content-Length is added unless it is there, or the connection is to be closed.
         body: The body; not sent in answer to HEAD.
     """
 
@@ -85,7 +85,8 @@ def served(registry: FaultyRegistry) -> Iterator[None]:
                 self.close_connection = True
                 return
             self.send_response(reply.status)
-            for name, value in ({"Content-Length": str(len(reply.body))} | reply.headers).items():
+            length = {} if "Connection" in reply.headers else {"Content-Length": str(len(reply.body))}
+            for name, value in (length | reply.headers).items():
                 self.send_header(name, value)
             self.end_headers()
             with contextlib.suppress(ConnectionError):

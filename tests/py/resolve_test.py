@@ -144,9 +144,10 @@ def test_a_credential_helper_that_fails_is_a_warning_and_public_images_are_to_be
 
 
 def test_tag_sets_tags(capsys: pytest.CaptureFixture[str]) -> None:
-    with serving(manifest(MANIFEST), Reply(404), Reply(201)) as registry:
+    with serving(manifest(MANIFEST), Reply(404), Reply(200), Reply(201)) as registry:
         assert main(["tag", f"{registry.address}/a:1", "prod", *QUICK]) == DONE
-        assert registry.seen == ["GET /v2/a/manifests/1", "HEAD /v2/a/manifests/prod", "PUT /v2/a/manifests/prod"]
+        manifests = "/v2/a/manifests"
+        assert registry.seen == [f"GET {manifests}/1", f"HEAD {manifests}/prod", "GET /v2/", f"PUT {manifests}/prod"]
     row = [f"{registry.address}/a:prod", "-", "→", digest_of(MANIFEST), "tagged"]
     assert capsys.readouterr().out.split() == row
 

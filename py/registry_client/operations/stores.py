@@ -130,7 +130,8 @@ class AnyStore:
             at_most: The most to do at once, where that is less than is allowed.
 
         Returns:
-            For each item, in order: the function's result, or the error that it raised.
+            For each item, in order: the function's result, or the error that it raised; one of the system, or of what a
+            server or a file says, is wrapped.
         """
         workers = min(self._concurrency, at_most or self._concurrency)
         progress = self._progress if unit else silence
@@ -138,10 +139,25 @@ class AnyStore:
 
             def attempt(item: _T) -> _R | RegistryClientError:
                 try:
-                    return function(item)
+                    return _done(function, item)
                 except RegistryClientError as error:
                     return error
                 finally:
                     advance(1)
 
             return list(pool.map(attempt, items))
+
+
+def _done(function: Callable[[_T], _R], item: _T) -> _R:
+    """Do something with an item.
+
+    Raises:
+        RegistryClientError: Whatever goes wrong: what nobody foresaw must not end the run for all others.
+    """
+    try:
+        return function(item)
+    except RegistryClientError:
+        raise
+    except (OSError, ValueError) as error:
+        message = f"it cannot be done: {type(error).__name__}: {error}"
+        raise RegistryClientError(message) from error
