@@ -349,7 +349,7 @@ class Client:
             raise UsageError(message)
         self._session.send("DELETE", *self._origin(reference), limit=MAX_MANIFEST_SIZE)
 
-    def check_push(self, reference: ImageReference | str) -> None:
+    def check_push(self, reference: ImageReference | str, *, ask: bool = True) -> None:
         """Find out whether one may write to a repository, as far as that can be told without writing.
 
         That is whether there is a credential, or a token that does not say no, for a registry that wants one. One that
@@ -357,11 +357,12 @@ class Client:
 
         Args:
             reference: Any reference to the repository.
+            ask: Whether to ask a registry what it wants, once, if it has not said so yet.
 
         Raises:
             RegistryClientError: One may not.
         """
-        self._session.check_push(*self._origin(_parsed(reference)))
+        self._session.check_push(*self._origin(_parsed(reference)), ask=ask)
 
     @property
     def request_counts(self) -> Counter[str]:

@@ -318,12 +318,13 @@ class LayoutStore:
             entries = [untagged(entry) if tag_of(entry) == reference.tag else entry for entry in index["manifests"]]
             write_atomically(directory / "index.json", encode(index | {"manifests": without_needless(entries)}))
 
-    def check_push(self, reference: ImageReference | str) -> None:
+    def check_push(self, reference: ImageReference | str, *, ask: bool = True) -> None:
         """Find out whether a layout may be written, or made.
 
         Raises:
             LayoutError: It may not.
         """
+        del ask  # there is nobody to ask
         directory = self._directory(_parsed(reference)).absolute()
         existing = next(path for path in (directory, *directory.parents) if path.exists())
         if not (existing.is_dir() and os.access(existing, os.W_OK)):

@@ -109,16 +109,6 @@ def origin(url: str) -> str:
     return f"{parts.scheme}://{host.removesuffix(default) if default else host}"
 
 
-def joined(base: str, url: str) -> str:
-    """Where a URL leads that may be relative to another (RFC 3986, section 5); empty if it is none."""
-    try:
-        absolute = urljoin(base, url)
-        urlsplit(absolute)
-    except ValueError:
-        return ""
-    return absolute
-
-
 def display_url(url: str) -> str:
     """A URL as it may be shown: without user, password, query and fragment, which may be secret."""
     try:

@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 
 from registry_client.descriptor import OCI_INDEX, Descriptor, digest_of
 from registry_client.errors import BadRegistryResponseError, RegistryClientError, RegistryError, is_not_found
-from registry_client.manifest import MAX_MANIFEST_SIZE, Image, parse_manifest
+from registry_client.manifest import MAX_MANIFEST_SIZE, Image, listed_in, parse_manifest
 from registry_client.messages import joined_url, origin
+from registry_client.reference import referrers_tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -27,8 +28,10 @@ _MAX_PAGES = 100
 _BAD_REQUEST = 400
 _NO_SUCH_API = frozenset({_BAD_REQUEST, 404, 405})
 """How registries say that they do not keep the list."""
-_UNSUPPORTED = "UNSUPPORTED"
-"""The code of one that knows the question, and says by it that it never answers it."""
+_UNSUPPORTED = frozenset({"METHOD_UNKNOWN", "UNSUPPORTED"})
+"""The codes of those that say by them that they never answer the question."""
+_NEXT = re.compile(r'<([^>]*)>[^<]*;\s*rel\s*=\s*"?next\b', re.IGNORECASE)
+"""The link to the next page, among others (RFC 8288, section 3)."""
 
 
 class Referrers:
@@ -89,7 +92,7 @@ class Referrers:
         with self._locks[str(listed)]:
             index = self._fallback(reference.pinned(subject.digest))
             document = parse_manifest(index.raw_manifest, str(listed)) if index else {}
-            entries = _manifests(document, str(listed))
+            entries = [*listed_in(document, "manifests", str(listed))]
             if any(Descriptor.from_json(entry).digest == image.digest for entry in entries):
                 return
             entries.append(image.referrer.to_json())
@@ -116,7 +119,7 @@ class Referrers:
         try:
             for page in pages(self._session, host, path):
                 self._with_api.add(host)
-                found = [*(found or ()), *map(Descriptor.from_json, _manifests(page, f"{host}{path}"))]
+                found = [*(found or ()), *map(Descriptor.from_json, listed_in(page, "manifests", f"{host}{path}"))]
         except RegistryError as error:
             if found is not None or error.status_code not in _NO_SUCH_API:
                 raise
@@ -140,17 +143,8 @@ def _is_without_api(error: RegistryError) -> bool:
     is not there yet.
     """
     if error.errors:
-        return any(each.code == _UNSUPPORTED for each in error.errors)
+        return any(each.code in _UNSUPPORTED for each in error.errors)
     return error.status_code != _BAD_REQUEST
-
-
-def _manifests(document: dict[str, Any], subject: str) -> list[Any]:
-    """The entries of a list of referrers."""
-    entries = document.get("manifests") or []
-    if not isinstance(entries, list):
-        message = f"{subject}: manifests is not a list"
-        raise BadRegistryResponseError(message)
-    return list(entries)
 
 
 def fallback_reference(subject: ImageReference) -> ImageReference:
@@ -186,7 +180,7 @@ def pages(session: Session, host: str, path: str) -> Iterator[dict[str, Any]]:
         link = _NEXT.search(answer.headers.get("Link", ""))
         if link is None:
             return
-        following = joined_url(f"{answer.origin}{path}", link[1:])
+        following = joined_url(f"{answer.origin}{path}", link[1])
         if origin(following) != answer.origin:
             message = f"{host} continues a list on another host ({answer.request})"
             raise BadRegistryResponseError(message)

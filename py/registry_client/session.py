@@ -126,7 +126,7 @@ class Session:
             raise BadRegistryResponseError(message)
         return url.geturl()
 
-    def check_push(self, host: str, path: str) -> None:
+    def check_push(self, host: str, path: str, *, ask: bool) -> None:
         """Get the authorization to write to a repository, if the registry wants one; write nothing.
 
         A registry that has asked for nothing yet may let everybody read: it is asked for its base, once.
@@ -134,12 +134,13 @@ class Session:
         Args:
             host: The registry, with an optional port.
             path: Any path of the repository, from ``/v2/`` on.
+            ask: Whether that is worth a request.
 
         Raises:
             RegistryClientError: There is none to be had.
         """
         with self._probing[host]:
-            if host not in self._probed and not self._auth.is_challenged(self._home(host)):
+            if ask and host not in self._probed and not self._auth.is_challenged(self._home(host)):
                 self._probed.add(host)
                 with suppress(RegistryClientError):  # whatever is wrong, the first request that matters says it
                     self._probe(host)

@@ -200,11 +200,12 @@ class ImageStore(ManifestStore, Protocol):
             RegistryClientError: The store refuses.
         """
 
-    def check_push(self, reference: ImageReference | str) -> None:
+    def check_push(self, reference: ImageReference | str, *, ask: bool = True) -> None:
         """Find out whether one may write to a repository, as far as that can be told without writing.
 
         Args:
             reference: Any reference to the repository.
+            ask: Whether to ask a registry what it wants, once, if it has not said so yet.
 
         Raises:
             RegistryClientError: One may not.

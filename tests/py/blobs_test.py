@@ -107,8 +107,8 @@ def test_a_range_that_starts_too_late_is_an_error() -> None:
         read(registry)
 
 
-def test_a_partial_answer_that_does_not_say_of_what_is_taken_from_the_start() -> None:
-    with serving(broken_off(50), Reply(206, {}, DATA)) as registry:
+def test_a_partial_answer_that_does_not_say_of_what_is_taken_for_what_was_asked_for() -> None:
+    with serving(broken_off(50), Reply(206, {}, DATA[50:])) as registry:
         assert read(registry) == DATA
 
 
@@ -205,7 +205,7 @@ def test_an_upload_goes_on_after_a_status_that_may_pass(status: int) -> None:
     assert registry.bodies[4] == DATA[100:]
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 413])
+@pytest.mark.parametrize("status", [400, 403, 413])
 def test_an_upload_that_is_refused_is_not_tried_again(status: int) -> None:
     with serving(STARTED, Reply(status)) as registry, pytest.raises(RegistryError, match=f"HTTP {status}"):
         write(registry)
@@ -252,7 +252,7 @@ def test_a_blob_is_mounted_by_one_post() -> None:
     assert registry.seen == [f"POST /v2/a/blobs/uploads/?mount={BLOB.digest}&from=team/base"]
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 405])
+@pytest.mark.parametrize("status", [400, 403, 404, 405])
 def test_a_mount_that_is_refused_is_an_upload_from_the_start(status: int) -> None:
     with serving(Reply(status), STARTED) as registry, client() as it:
         location = it.mount_blob(f"{registry.address}/a", BLOB, "team/base")

@@ -74,9 +74,15 @@ def test_a_link_to_something_else_is_not_followed(link: str) -> None:
     assert len(registry.seen) == 1
 
 
-@pytest.mark.parametrize("link", ["<http://other.example/v2/app/next>; rel=next", "<//[::1>; rel=next"])
-def test_a_link_to_another_host_is_refused(link: str) -> None:
-    refused = pytest.raises(BadRegistryResponseError, match="continues a list on another host")
+@pytest.mark.parametrize(
+    ("link", "complaint"),
+    [
+        ("<http://other.example/v2/app/next>; rel=next", "continues a list on another host"),
+        ("<//[::1>; rel=next", "which is no URL"),
+    ],
+)
+def test_a_link_to_another_host_is_refused(link: str, complaint: str) -> None:
+    refused = pytest.raises(BadRegistryResponseError, match=complaint)
     with serving(page(SBOM, link=link)) as registry, client() as it, refused:
         it.get_referrers(f"{registry.address}/app@{APP.digest}")
 
@@ -87,7 +93,7 @@ def test_a_list_without_end_is_an_error() -> None:
         it.get_referrers(f"{registry.address}/app@{APP.digest}")
 
 
-@pytest.mark.parametrize("status", [400, 404, 405])
+@pytest.mark.parametrize("status", [404, 405])
 def test_a_registry_without_the_list_is_asked_once_for_it_and_then_for_its_clients_list(status: int) -> None:
     with serving(Reply(status), page(SBOM)) as registry, client() as it:
         for _ in range(2):

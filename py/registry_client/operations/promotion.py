@@ -208,9 +208,18 @@ def _looked_at(result: EdgeResult, look: str | RegistryClientError | None) -> Ed
 
 
 def _pushes(results: Iterable[EdgeResult], store: AnyStore) -> dict[str, RegistryClientError]:
-    """The repositories that may not be written to."""
-    places = {edge.destination.name: edge.destination for edge in _pending(results)}
-    return _answers(store, lambda name: store.of(places[name]).check_push(places[name]), list(places))
+    """The repositories that may not be written to.
+
+    To find that out may be worth a request where whole images are to be brought, and not where only tags are to be set.
+    """
+    edges = sorted(_pending(results), key=lambda edge: edge.crosses)
+    by_name = {edge.destination.name: edge for edge in edges}
+
+    def check(name: str) -> None:
+        edge = by_name[name]
+        store.of(edge.destination).check_push(edge.destination, ask=edge.crosses)
+
+    return _answers(store, check, list(by_name))
 
 
 def _with_images(results: Sequence[EdgeResult], store: AnyStore, surveyor: Surveyor) -> list[EdgeResult]:
