@@ -5,9 +5,7 @@ It is not in the package, as the directory of a main program comes first on Pyth
 
 from __future__ import annotations
 
-import sys
-
-from registry_client.__main__ import main
+from registry_client.__main__ import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RegistryClientError as error:
         return complain(str(error), FAILED)
     except KeyboardInterrupt:
-        return complain("interrupted; nothing is half written", _INTERRUPTED)
+        return complain("interrupted; nothing is half written, and the same command goes on with it", _INTERRUPTED)
     except OSError as error:
         return complain(f"{error.filename or 'input or output'}: {error.strerror or error}", FAILED)
 
@@ -67,6 +67,17 @@ def _parsed(given: Sequence[str], typed: Sequence[str]) -> argparse.Namespace:
     if rest:
         options.names = [*options.names, *rest]
     return options
+
+
+def run() -> NoReturn:
+    """Run the command line, and end the process."""
+    code = main()
+    if code == _INTERRUPTED:
+        # what is under way in other threads may take its time, and nobody wants it any more
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _rule_arguments() -> list[str]:
@@ -128,4 +139,4 @@ def _command(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

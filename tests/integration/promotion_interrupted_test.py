@@ -7,6 +7,7 @@ import json
 import os
 import random
 import signal
+import socket
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -170,3 +171,14 @@ def test_wrong_bytes_at_the_source_never_become_a_blob(tool: Tool, tmp_path: Pat
         answer = requests.get(f"http://{registry}/v2/prod/app/blobs/{digest_of(layer)}", timeout=20)
         assert answer.status_code == requests.codes.not_found
         assert served_digest(registry, "prod/app", "1") is None
+
+
+def test_a_run_that_somebody_interrupts_waits_for_no_registry(tool: Tool) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        process = tool.start("resolve", f"{address}/a:1", f"{address}/b:1", "--timeout=600", "--retries=0")
+        silent.accept()
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said == "error: interrupted; nothing is half written, and the same command goes on with it\n"

@@ -5,42 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from built_images import any_store, artifact, attestation, cosign_signature, descriptor, image, index, put
+from built_images import artifact, attestation, cosign_signature, descriptor, image, index, put
 from faults import Reply, served
 from memory_registry import MemoryRegistry
 from registry_client.descriptor import digest_of
 from registry_client.errors import BadRegistryResponseError, RegistryClientError, SignatureConflictError
-from registry_client.layout import LayoutStore
 from registry_client.operations.content import Surveyor
 from registry_client.reference import parse_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from built_images import Built
+    from registry_client.layout import LayoutStore
     from registry_client.operations.content import Cargo
     from registry_client.operations.stores import AnyStore
 
 ONE, TWO = image("one"), image("two", b"layer of two", b"layer of one")
 BOTH = index(ONE, TWO)
-
-
-@pytest.fixture
-def layouts(tmp_path: Path) -> LayoutStore:
-    return LayoutStore(tmp_path)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> AnyStore:
-    return any_store(tmp_path)
-
-
-@pytest.fixture
-def registry() -> Iterator[MemoryRegistry]:
-    registry = MemoryRegistry()
-    with served(registry):
-        yield registry
 
 
 def survey(

@@ -273,7 +273,9 @@ def test_a_run_that_is_interrupted_says_so_and_leaves_a_receipt(
         assert it.promote("--receipt", "receipt.json") == 130
     finally:
         signal.signal(signal.SIGINT, before)
-    assert capsys.readouterr().err == "error: interrupted; nothing is half written\n"
+    assert (
+        capsys.readouterr().err == "error: interrupted; nothing is half written, and the same command goes on with it\n"
+    )
     assert it.receipt()["finished"] is None
     assert it.results() == ["not done"]
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from built_images import Built, any_store, artifact, attestation, image, index, put
+from built_images import Built, artifact, attestation, image, index, put
 from faults import HANG_UP, Reply, served
 from memory_registry import MemoryRegistry
 from registry_client.errors import EvidenceError, ImmutableTagError, RegistryError, RegistryUnreachableError
-from registry_client.layout import LayoutStore
 from registry_client.operations.promotion import EdgeResult, Outcome, preflight, set_tags, ship
 from registry_client.plan import Edge, Plan
 from registry_client.policy import Overwrite
@@ -19,21 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from registry_client.layout import LayoutStore
     from registry_client.operations.stores import AnyStore
 
 ONE, TWO = image("one"), image("two")
 BOTH = index(ONE, TWO)
 REFUSED = Reply(409, {}, b'{"errors": [{"code": "TAG_INVALID", "message": "tag is immutable"}]}')
-
-
-@pytest.fixture
-def layouts(tmp_path: Path) -> LayoutStore:
-    return LayoutStore(tmp_path)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> AnyStore:
-    return any_store(tmp_path)
 
 
 @pytest.fixture

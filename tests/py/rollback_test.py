@@ -6,7 +6,7 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 import pytest
-from built_images import any_store, image, put
+from built_images import image, put
 from faults import Reply, served
 from memory_registry import MemoryRegistry
 from registry_client.errors import MovedTagError, RegistryError, TagDeletionError
@@ -23,11 +23,6 @@ if TYPE_CHECKING:
     from registry_client.operations.stores import AnyStore
 
 OLD, NEW, OTHER = image("old"), image("new"), image("other")
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> AnyStore:
-    return any_store(tmp_path)
 
 
 @pytest.fixture

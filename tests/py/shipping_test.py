@@ -5,20 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from built_images import Built, any_store, artifact, descriptor, encoded, image, index, put
-from faults import HANG_UP, Reply, served
-from memory_registry import MemoryRegistry
+from built_images import Built, artifact, descriptor, encoded, image, index, put
+from faults import HANG_UP, Reply
 from registry_client.descriptor import OCI_INDEX, digest_of
 from registry_client.errors import DigestMismatchError, LayoutLacksImageError, RegistryError
-from registry_client.layout import LayoutStore
 from registry_client.operations.content import Surveyor
 from registry_client.operations.shipping import Shipment
 from registry_client.reference import parse_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
+    from memory_registry import MemoryRegistry
+    from registry_client.layout import LayoutStore
     from registry_client.operations.shipping import Delivery
     from registry_client.operations.stores import AnyStore
 
@@ -26,23 +25,6 @@ ONE, TWO = image("one", b"shared", b"layer of one"), image("two", b"shared", b"l
 BOTH = index(ONE, TWO)
 SIZE = sum(len(data) for data in {*BOTH.blobs})
 DENIED = Reply(403, {}, b'{"errors": [{"code": "DENIED", "message": "no"}]}')
-
-
-@pytest.fixture
-def layouts(tmp_path: Path) -> LayoutStore:
-    return LayoutStore(tmp_path)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> AnyStore:
-    return any_store(tmp_path)
-
-
-@pytest.fixture
-def registry() -> Iterator[MemoryRegistry]:
-    registry = MemoryRegistry()
-    with served(registry):
-        yield registry
 
 
 def ship(store: AnyStore, source: str, *destinations: str, built: Built = BOTH) -> list[Delivery]:

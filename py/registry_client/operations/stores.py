@@ -135,7 +135,7 @@ class AnyStore:
         """
         workers = min(self._concurrency, at_most or self._concurrency)
         progress = self._progress if unit else silence
-        with progress(len(items), unit) as advance, ThreadPoolExecutor(max_workers=workers) as pool:
+        with progress(len(items), unit) as advance, _pool(workers) as pool:
 
             def attempt(item: _T) -> _R | RegistryClientError:
                 try:
@@ -146,6 +146,20 @@ class AnyStore:
                     advance(1)
 
             return list(pool.map(attempt, items))
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads that all come to their end, unless somebody interrupts: then they are not waited for."""
+    pool = ThreadPoolExecutor(max_workers=workers)
+    is_awaited = True
+    try:
+        yield pool
+    except KeyboardInterrupt:
+        is_awaited = False
+        raise
+    finally:
+        pool.shutdown(wait=is_awaited, cancel_futures=True)
 
 
 def _done(function: Callable[[_T], _R], item: _T) -> _R:
