@@ -82,7 +82,7 @@ def test_a_dry_run_says_what_would_be_done(it: Workspace, capsys: pytest.Capture
     it.plan(
         (BOTH, it.remote, f"{it.remote}:2"), (BOTH, it.remote, "oci-layout:out:1"), (BOTH, it.remote, f"{it.remote}:1")
     )
-    assert it.promote("--dry-run", "--receipt", "receipt.json", "--attach-receipt") == OUT_OF_DATE
+    assert it.promote("--dry-run") == OUT_OF_DATE
     printed = capsys.readouterr()
     assert [line.rpartition(":")[0] and line.split("  ")[-1].strip() for line in printed.out.splitlines()] == [
         "would be tagged",
@@ -91,8 +91,10 @@ def test_a_dry_run_says_what_would_be_done(it: Workspace, capsys: pytest.Capture
     ]
     assert printed.err == "dry run: 2 of 3 tags would be set\n"
     assert it.registry.writes() == []
-    assert not (it.root / "receipt.json").exists()
     assert not (it.root / "out").exists()
+    for option in (["--receipt", "receipt.json"], ["--attach-receipt"]):
+        assert it.promote("--dry-run", *option) == USAGE
+        assert "of no use with --dry-run" in capsys.readouterr().err
 
 
 def test_for_programs_there_is_the_receipt(it: Workspace, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ from registry_client.command_line.connection import add_connection_options
 from registry_client.command_line.console import DONE, FAILED, OUT_OF_DATE, complain, tell, typed_path, with_hint
 from registry_client.command_line.journal import Journal
 from registry_client.command_line.promotion_reports import complain_of, print_receipt, print_results
-from registry_client.errors import RegistryClientError
+from registry_client.errors import RegistryClientError, UsageError
 from registry_client.operations import promotion
 from registry_client.operations.attestation import attach_receipt
 from registry_client.operations.promotion import EdgeResult, Outcome
@@ -51,8 +51,11 @@ def carry_out(plan: Plan, store: AnyStore, options: argparse.Namespace) -> int:
         The exit code.
 
     Raises:
-        OSError: The receipt cannot be written; no tag was set.
+        UsageError: Options contradict each other, or the receipt cannot be written; nothing was done.
     """
+    if options.dry_run and (options.receipt or options.attach_receipt):
+        message = "--receipt and --attach-receipt are of no use with --dry-run, after which there is nothing to undo"
+        raise UsageError(message)
     journal = Journal(plan, options)
     results = promotion.preflight(plan, store, referrers=not options.no_referrers)
     is_begun = not options.dry_run and _may_go_on(results, options)
@@ -64,7 +67,7 @@ def carry_out(plan: Plan, store: AnyStore, options: argparse.Namespace) -> int:
     else:
         print_results(results, dry=options.dry_run, headers=bool(options.target))
     complain_of(results)
-    is_attached = not (options.attach_receipt and is_begun) or _attach(receipt, results, store)
+    is_attached = not options.attach_receipt or _attach(receipt, results, store)
     journal.tell(receipt)
     return _conclude(results, dry=options.dry_run, is_begun=is_begun) if is_attached else FAILED
 

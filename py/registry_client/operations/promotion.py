@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from registry_client.manifest import Image
+    from registry_client.operations.shipping import Delivery
     from registry_client.operations.stores import AnyStore
     from registry_client.plan import Edge, Plan
     from registry_client.reference import ImageReference
@@ -136,16 +137,17 @@ def ship(results: Sequence[EdgeResult], store: AnyStore) -> list[EdgeResult]:
     """
     cargos = {id(result.cargo): result.cargo for result in results if result.is_pending and result.cargo}
     deliveries = dict(zip(cargos, Shipment(list(cargos.values()), store).ship(), strict=True))
-    shipped = []
-    for result in results:
-        # the bytes are the first edge's: the others of the same cargo cost nothing more
-        delivery = deliveries.get(id(result.cargo)) if result.is_pending else None
-        if delivery is not None:
-            result = replace(result, moved=delivery.moved, mounted=delivery.mounted)  # noqa: PLW2901
-            delivery.moved = delivery.mounted = 0
-            result = result.failed(delivery.error) if delivery.error else result  # noqa: PLW2901
-        shipped.append(result)
-    return shipped
+    return [
+        _shipped(result, deliveries[id(result.cargo)]) if result.is_pending and result.cargo else result
+        for result in results
+    ]
+
+
+def _shipped(result: EdgeResult, delivery: Delivery) -> EdgeResult:
+    shipped = replace(result, moved=delivery.moved, mounted=delivery.mounted)
+    # the bytes are the first edge's: the others of the same cargo cost nothing more
+    delivery.moved = delivery.mounted = 0
+    return shipped.failed(delivery.error) if delivery.error else shipped
 
 
 def look_again(results: Sequence[EdgeResult], store: AnyStore) -> list[EdgeResult]:
