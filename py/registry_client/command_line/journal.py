@@ -52,8 +52,7 @@ class Journal:
             results: The edges.
 
         Raises:
-            UsageError: There is another receipt.
-            OSError: It cannot be written.
+            UsageError: There is another receipt, or it cannot be written.
         """
         self._path = self._path or self._choose()
         if self._path is not None:
