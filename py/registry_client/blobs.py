@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
 from registry_client.errors import (
@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
     from registry_client.descriptor import Descriptor
-    from registry_client.messages import Answer
+    from registry_client.messages import Answer, Stream
     from registry_client.session import Session
     from registry_client.verification import OpenBlob
+
+_P = TypeVar("_P", bytes, memoryview)
 
 _RANGE = re.compile(r"(?:bytes=)?0-([0-9]{1,19})")
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-")
@@ -66,12 +68,13 @@ class Blobs:
             raise
         return True
 
-    def read(self, descriptor: Descriptor, offset: int) -> Iterator[bytes]:
+    def read(self, descriptor: Descriptor, offset: int, parts_of: Callable[[Stream], Iterator[_P]]) -> Iterator[_P]:
         """Get a blob as a stream, by GET; where the line drops, by another one from there on.
 
         Args:
             descriptor: The blob.
             offset: How many bytes to leave out at the start.
+            parts_of: How to read a stream: ``Stream.chunks`` or ``Stream.views``.
 
         Yields:
             Its bytes, unchecked.
@@ -83,7 +86,7 @@ class Blobs:
         patience = self._session.patience()
         while offset < descriptor.size:
             try:
-                for chunk in self._read_once(descriptor, offset):
+                for chunk in self._read_once(descriptor, offset, parts_of):
                     offset += len(chunk)
                     patience.renew()
                     yield chunk
@@ -153,7 +156,9 @@ class Blobs:
             else:
                 return
 
-    def _read_once(self, descriptor: Descriptor, offset: int) -> Iterator[bytes]:
+    def _read_once(
+        self, descriptor: Descriptor, offset: int, parts_of: Callable[[Stream], Iterator[_P]]
+    ) -> Iterator[_P]:
         headers = {"Range": f"bytes={offset}-"} if offset else {}
         path = f"{self._path}/{descriptor.digest}"
         try:
@@ -170,7 +175,7 @@ class Blobs:
             if position > offset:
                 message = f"{answer.request} answered from another byte on than {offset}"
                 raise BadRegistryResponseError(message)
-            for chunk in answer.stream.chunks():
+            for chunk in parts_of(answer.stream):
                 surplus = max(0, offset - position)
                 position += len(chunk)
                 if surplus < len(chunk):

@@ -18,6 +18,7 @@ from registry_client.errors import (
     UsageError,
 )
 from registry_client.manifest import MAX_MANIFEST_SIZE, Image, media_type_of
+from registry_client.messages import Stream
 from registry_client.reference import (
     DOCKER_HUB,
     DOCKER_HUB_API,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
     from registry_client.credentials import Keychain
     from registry_client.messages import Answer
-    from registry_client.verification import OpenBlob
+    from registry_client.verification import OpenBlob, Part
 
 _T = TypeVar("_T")
 
@@ -256,7 +257,23 @@ class Client:
         Raises:
             RegistryClientError: The registry gives no proper answer.
         """
-        return self._blobs(reference).read(descriptor, offset)
+        return self._blobs(reference).read(descriptor, offset, Stream.chunks)
+
+    def stream_blob(self, reference: ImageReference | str, descriptor: Descriptor, offset: int = 0) -> Iterator[Part]:
+        """Get a blob as ``read_blob`` does, for who is done with each part before asking for the one after the next.
+
+        Args:
+            reference: The repository that it is in.
+            descriptor: The blob.
+            offset: How many bytes to leave out at the start.
+
+        Yields:
+            Its bytes, not checked, in parts of which each is good only until the one after the next is asked for.
+
+        Raises:
+            RegistryClientError: The registry gives no proper answer.
+        """
+        return self._blobs(reference).read(descriptor, offset, Stream.views)
 
     def mount_blob(self, reference: ImageReference | str, descriptor: Descriptor, repository: str) -> str:
         """Have a blob taken over from another repository of the registry ("Mounting a blob from another repository").

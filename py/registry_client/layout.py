@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
-    from registry_client.verification import OpenBlob
+    from registry_client.verification import OpenBlob, Part
 
 _CHUNK_SIZE = 256 * 1024
 _MARKER_CONTENT = b'{"imageLayoutVersion":"1.0.0"}'
@@ -217,6 +217,10 @@ class LayoutStore:
         except OSError as error:
             message = f"{reference.name}: the layout has no blob {descriptor.digest}"
             raise LayoutLacksImageError(message) from error
+
+    def stream_blob(self, reference: ImageReference | str, descriptor: Descriptor, offset: int = 0) -> Iterator[Part]:
+        """Read a blob of any size, see ``read_blob``."""
+        return self.read_blob(reference, descriptor, offset)
 
     def write_blob(
         self,

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from registry_client.descriptor import Descriptor
     from registry_client.manifest import Image
     from registry_client.reference import ImageReference
-    from registry_client.verification import OpenBlob
+    from registry_client.verification import OpenBlob, Part
 
 
 class ManifestStore(Protocol):
@@ -118,6 +118,21 @@ class ImageStore(ManifestStore, Protocol):
 
         Yields:
             Its bytes, not checked.
+
+        Raises:
+            RegistryClientError: The store gives no proper answer.
+        """
+
+    def stream_blob(self, reference: ImageReference | str, descriptor: Descriptor, offset: int = 0) -> Iterator[Part]:
+        """Get a blob as ``read_blob`` does, for who is done with each part before asking for the one after the next.
+
+        Args:
+            reference: The repository that it is in.
+            descriptor: The blob.
+            offset: How many bytes to leave out at the start.
+
+        Yields:
+            Its bytes, not checked, in parts of which each is good only until the one after the next is asked for.
 
         Raises:
             RegistryClientError: The store gives no proper answer.

@@ -11,7 +11,9 @@ from registry_client.errors import DigestMismatchError
 if TYPE_CHECKING:
     from registry_client.descriptor import Descriptor
 
-OpenBlob = Callable[[int], Iterator[bytes]]
+Part = bytes | memoryview
+"""Some bytes of a blob; a view may be good only until the part after the next one is asked for."""
+OpenBlob = Callable[[int], Iterator[Part]]
 """Opens a blob at an offset in bytes; gives its bytes from there on, in parts."""
 
 _CHECKPOINT_SIZE = 16 * 1024 * 1024
@@ -38,7 +40,7 @@ class VerifiedBlob:
         self._subject = subject
         self._checkpoints = [(0, hashlib.new(descriptor.digest.partition(":")[0]))]
 
-    def chunks(self, offset: int, moved: Callable[[int], object]) -> Iterator[bytes]:
+    def chunks(self, offset: int, moved: Callable[[int], object]) -> Iterator[Part]:
         """Read the blob.
 
         Args:
@@ -53,7 +55,7 @@ class VerifiedBlob:
         """
         position, state = max((at for at in self._checkpoints if at[0] <= offset), key=lambda at: at[0])
         state = state.copy()
-        held = b""
+        held: Part = b""
         for chunk in self._source(position):
             state.update(chunk)
             wanted = chunk[max(0, offset - position) :] if position < offset else chunk

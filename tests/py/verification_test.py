@@ -19,7 +19,7 @@ CHECKPOINT = verification._CHECKPOINT_SIZE  # noqa: SLF001 - a blob that has som
 CUTS = st.lists(st.integers(1, 9), max_size=20)
 
 
-def taken(chunks: Iterator[bytes], into: bytearray) -> None:
+def taken(chunks: Iterator[bytes | memoryview], into: bytearray) -> None:
     """Take all bytes that come."""
     for chunk in chunks:
         into += chunk

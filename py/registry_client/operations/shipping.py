@@ -199,7 +199,7 @@ class Shipment:
             self._store.of(load.destination).write_blob(
                 load.destination,
                 load.blob,
-                lambda offset: source.read_blob(place, load.blob, offset),
+                lambda offset: source.stream_blob(place, load.blob, offset),
                 moved,
                 location=location,
             )
