@@ -34,6 +34,9 @@ def main() -> int:
     workspace = Path(os.environ["BUILD_WORKSPACE_DIRECTORY"])
     for number, (text, arguments) in enumerate(STEPS, start=1):
         print(f"\n{number}. {text}", flush=True)
+        if "--receipt" in arguments:
+            # one by which something can be undone is never written over
+            (workspace / RECEIPT[1]).unlink(missing_ok=True)
         code = bazel(workspace, *arguments)
         if code != 0:
             print(f"the step failed with exit code {code}", file=sys.stderr)
