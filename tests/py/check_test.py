@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -12,19 +11,14 @@ from registry_client.command_line.ci_reports import junit_xml
 from registry_client.errors import InnerError, RegistryError
 from registry_client.operations.pin_result import PinOutcome, PinResult
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 Capture = pytest.CaptureFixture[str]
 BOTH = {"one": f"{APP}:1", "two": f"{APP}:2"}
 WHY = "the new one needs more memory"
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> Workspace:
+def workspace(workspace: Workspace, capsys: Capture) -> Workspace:
     """A workspace with its lock."""
-    monkeypatch.chdir(tmp_path)
-    workspace = Workspace(tmp_path)
     workspace.update()
     capsys.readouterr()
     return workspace

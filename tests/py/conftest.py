@@ -1,4 +1,4 @@
-"""What the tests of promotions share: a folder of layouts, a registry in memory, and the store of all of them."""
+"""What tests share: a source tree with images, a folder of layouts, a registry in memory, and the store of all."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from built_images import any_store
 from faults import served
+from lock_workspace import Workspace
 from memory_registry import MemoryRegistry
 from registry_client.layout import LayoutStore
 
@@ -32,3 +33,9 @@ def registry() -> Iterator[MemoryRegistry]:
     registry = MemoryRegistry()
     with served(registry):
         yield registry
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    monkeypatch.chdir(tmp_path)
+    return Workspace(tmp_path)

@@ -3,19 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 import pytest
 from lock_workspace import APP, DONE, FAILED, OUT_OF_DATE, USAGE, Workspace, image, index
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-
-@pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    monkeypatch.chdir(tmp_path)
-    return Workspace(tmp_path)
 
 
 def test_a_lock_is_written_and_has_the_platforms_of_an_index(workspace: Workspace) -> None:

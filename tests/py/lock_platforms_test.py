@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 import pytest
 from lock_workspace import APP, DONE, FAILED, OUT_OF_DATE, USAGE, Workspace, encoded
 from registry_client.descriptor import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 Capture = pytest.CaptureFixture[str]
 BOTH = {"one": f"{APP}:1", "two": f"{APP}:2"}
@@ -18,10 +14,8 @@ WHY = "2.0 breaks the parser"
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> Workspace:
+def workspace(workspace: Workspace, capsys: Capture) -> Workspace:
     """A workspace with its lock."""
-    monkeypatch.chdir(tmp_path)
-    workspace = Workspace(tmp_path)
     workspace.update()
     capsys.readouterr()
     return workspace

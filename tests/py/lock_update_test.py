@@ -13,7 +13,6 @@ from lock_workspace import APP, DONE, FAILED, OUT_OF_DATE, USAGE, Workspace, ima
 
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Barrier
-    from pathlib import Path
 
 Capture = pytest.CaptureFixture[str]
 BOTH = {"one": f"{APP}:1", "two": f"{APP}:2"}
@@ -21,10 +20,8 @@ WHY = "2.0 breaks the parser"
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> Workspace:
+def workspace(workspace: Workspace, capsys: Capture) -> Workspace:
     """A workspace with its lock; both tags have moved since."""
-    monkeypatch.chdir(tmp_path)
-    workspace = Workspace(tmp_path)
     workspace.update()
     workspace.store.put_image(f"{APP}:1", image("new"))
     workspace.store.put_image(f"{APP}:2", index("new"))

@@ -6,23 +6,13 @@ import json
 import re
 import subprocess
 import sys
-from typing import TYPE_CHECKING
 
 import pytest
 import registry_client
 from lock_workspace import APP, DONE, FAILED, OUT_OF_DATE, USAGE, Workspace, image, index
 from registry_client.__main__ import main
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 NONE = f"sha256:{'0' * 64}"
-
-
-@pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    monkeypatch.chdir(tmp_path)
-    return Workspace(tmp_path)
 
 
 def test_a_promotion_sets_its_tags_once(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from lock_workspace import APP, FAILED, Workspace, encoded
@@ -11,18 +11,13 @@ from registry_client.descriptor import OCI_INDEX, OCI_MANIFEST, digest_of
 from registry_client.errors import BadRegistryResponseError
 from registry_client.manifest import Image
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 DIGEST = f"sha256:{'0' * 64}"
 TAGGED = {"org.opencontainers.image.ref.name": "odd"}
 CHILD = {"mediaType": OCI_MANIFEST, "digest": DIGEST, "size": 3, "platform": {"os": "linux", "architecture": "amd64"}}
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    monkeypatch.chdir(tmp_path)
-    workspace = Workspace(tmp_path)
+def workspace(workspace: Workspace) -> Workspace:
     workspace.declare({"odd": f"{APP}:odd", "one": f"{APP}:1"})
     return workspace
 

@@ -13,12 +13,6 @@ from registry_client.__main__ import main
 from registry_client.layout import LayoutStore
 
 
-@pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    monkeypatch.chdir(tmp_path)
-    return Workspace(tmp_path)
-
-
 def retag(name: str, content: str = "1", **request: Any) -> list[str]:  # noqa: ANN401 - JSON is anything
     """What an ``image_retag`` asks for, as arguments."""
     pinned = (image if content == "1" else index)(content).digest

@@ -11,10 +11,8 @@ from registry_client.__main__ import main
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+def workspace(workspace: Workspace) -> Workspace:
     """A promotion that has moved a tag and set another one, and its receipt."""
-    monkeypatch.chdir(tmp_path)
-    workspace = Workspace(tmp_path)
     assert workspace.promote("2", "prod", options=("--receipt", "receipt")) == DONE
     return workspace
 

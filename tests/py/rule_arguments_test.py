@@ -3,20 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 import pytest
 from lock_workspace import APP, DONE, USAGE, Workspace, image
 from registry_client.__main__ import main
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-
-@pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    monkeypatch.chdir(tmp_path)
-    return Workspace(tmp_path)
 
 
 @pytest.mark.parametrize("target", [["--target=@@other~//:promote"], ["--target", "@@other~//:promote"]])

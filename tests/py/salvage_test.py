@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 import pytest
 from lock_workspace import APP, DONE, OUT_OF_DATE, USAGE, Workspace, image, index
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 Capture = pytest.CaptureFixture[str]
 BOTH = {"one": f"{APP}:1", "two": f"{APP}:2"}
@@ -19,10 +15,8 @@ CONFLICT = "<<<<<<< HEAD\n{ours}||||||| base\n{base}=======\n{theirs}>>>>>>> bra
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> Workspace:
+def workspace(workspace: Workspace, capsys: Capture) -> Workspace:
     """A workspace with its lock; both tags have moved since."""
-    monkeypatch.chdir(tmp_path)
-    workspace = Workspace(tmp_path)
     workspace.update()
     workspace.store.put_image(f"{APP}:1", image("new"))
     workspace.store.put_image(f"{APP}:2", index("new"))

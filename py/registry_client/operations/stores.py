@@ -119,7 +119,6 @@ class AnyStore:
         items: Sequence[_T],
         *,
         unit: str = " images",
-        at_most: int | None = None,
     ) -> list[_R | RegistryClientError]:
         """Do something with many items at once; one that fails stops no other.
 
@@ -127,15 +126,13 @@ class AnyStore:
             function: What to do with an item.
             items: The items.
             unit: What the items are, for the progress; empty for none to be shown.
-            at_most: The most to do at once, where that is less than is allowed.
 
         Returns:
             For each item, in order: the function's result, or the error that it raised; one of the system, or of what a
             server or a file says, is wrapped.
         """
-        workers = min(self._concurrency, at_most or self._concurrency)
         progress = self._progress if unit else silence
-        with progress(len(items), unit) as advance, _pool(workers) as pool:
+        with progress(len(items), unit) as advance, _pool(self._concurrency) as pool:
 
             def attempt(item: _T) -> _R | RegistryClientError:
                 try:
